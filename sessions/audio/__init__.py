@@ -1,0 +1,1 @@
+"""Pure sound: positions, formats, resampling. No Django, no asyncio, no clock."""

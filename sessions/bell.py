@@ -1,0 +1,33 @@
+"""The doorbell: tells followers that a session has news, where Redis can carry it.
+
+Carries nothing else, and may be lost: whoever follows looks by themselves too.
+"""
+
+from __future__ import annotations
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+log = structlog.get_logger(__name__)
+
+GROUP = "parley.events"
+
+
+def rings() -> bool:
+    """Whether there is a bell between processes (Redis); without it, they poll."""
+    return bool(settings.REDIS_URL)
+
+
+def ring(session_id: int) -> None:
+    """Wake everybody who follows this session, in every process. Never raises."""
+    layer = get_channel_layer() if rings() else None
+    if layer is None:
+        return
+    message = {"type": "session.news", "session": session_id}
+    try:
+        async_to_sync(layer.group_send)(GROUP, message)
+    except Exception:
+        # Redis away: followers poll, only slower. Nothing that matters is carried here.
+        log.warning("bell.failed", session=session_id, exc_info=True)

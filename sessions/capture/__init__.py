@@ -1,0 +1,1 @@
+"""One live connection of one participant: from frames to whoever listens."""

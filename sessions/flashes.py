@@ -1,0 +1,45 @@
+"""Flashes: what is true on a screen for seconds only, and never stored.
+
+One newest value per session and key (the words somebody is saying just now, how far the
+text is behind), in the "live" cache that all processes share.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.core.cache import caches
+
+from sessions import bell
+from sessions.events import Event
+
+log = structlog.get_logger(__name__)
+
+TTL_S = 20
+
+
+def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
+    """Show `data` to everybody who follows the session, until replaced or stale."""
+    try:
+        caches["live"].set(_name(session_id, key), (type_, data), TTL_S)
+    except Exception:
+        # A full disk or an absent Redis costs grey text, never a line or a sound.
+        log.warning("flash.failed", session=session_id, exc_info=True)
+        return
+    bell.ring(session_id)
+
+
+def current(session_id: int, keys: list[str]) -> dict[str, Event]:
+    """The flashes that stand now, by key."""
+    names = {_name(session_id, key): key for key in keys}
+    try:
+        found = caches["live"].get_many(names)
+    except Exception:
+        log.warning("flash.unreadable", session=session_id, exc_info=True)
+        return {}
+    return {names[name]: Event(0, *value) for name, value in found.items()}
+
+
+def _name(session_id: int, key: str) -> str:
+    return f"flash:{session_id}:{key}"

@@ -1,0 +1,81 @@
+"""THE writer of session state: one table of what may follow what, one conditional UPDATE.
+
+Never does the work of an end (that is `finish`) and never deletes a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from sessions import events
+from sessions.models import State, VoiceSession
+
+log = structlog.get_logger(__name__)
+
+ALLOWED: dict[State, frozenset[State]] = {
+    State.REQUESTED: frozenset({State.WAITING, State.ACTIVE, State.FAILED}),
+    State.WAITING: frozenset({State.ACTIVE, State.FAILED}),
+    State.ACTIVE: frozenset({State.FINISHING, State.FAILED}),
+    State.FINISHING: frozenset({State.READY, State.FAILED}),
+    State.READY: frozenset({State.DELETED}),
+    State.FAILED: frozenset({State.FINISHING, State.DELETED}),
+    State.DELETED: frozenset(),
+}
+
+
+def advance(
+    session_id: int,
+    to: State,
+    *,
+    reason: str = "",
+    failure: str = "",
+    now: datetime | None = None,
+) -> bool:
+    """Move a session to `to`; True for exactly one of all who try.
+
+    The loser of a race, and whoever comes from a state that does not lead to `to`,
+    gets False and stops quietly. The event is in the same transaction.
+    """
+    sources = [state for state, targets in ALLOWED.items() if to in targets]
+    changes = _changes(to, reason=reason, failure=failure, now=now or timezone.now())
+    with transaction.atomic():
+        won = VoiceSession.objects.filter(pk=session_id, state__in=sources)
+        if won.update(state=to, **changes) != 1:
+            return False
+        events.append(session_id, "state", {"state": to.value, "reason": reason})
+    log.info("session.state", session=session_id, state=to.value, reason=reason)
+    return True
+
+
+def _changes(to: State, *, reason: str, failure: str, now: datetime) -> dict[str, Any]:
+    if to == State.ACTIVE:
+        return {"started_at": now, "heartbeat_at": now}
+    if to == State.FINISHING:
+        return {"ended_at": now, "end_reason": reason}
+    if to == State.FAILED:
+        return {"failure": failure, "ended_at": now, "end_reason": reason}
+    return {}
+
+
+def request_stop(session_id: int, *, now: datetime | None = None) -> bool:
+    """Ask whoever captures this session to stop; True for the first who asks."""
+    open_row = VoiceSession.objects.filter(
+        pk=session_id, state=State.ACTIVE, stop_requested_at=None
+    )
+    with transaction.atomic():
+        if open_row.update(stop_requested_at=now or timezone.now()) != 1:
+            return False
+        events.append(session_id, "state", {"state": "stopping", "reason": ""})
+    return True
+
+
+def touch(session_ids: Iterable[int], *, now: datetime | None = None) -> int:
+    """Renew the heartbeat of active sessions; returns how many there were."""
+    alive = VoiceSession.objects.filter(pk__in=list(session_ids), state=State.ACTIVE)
+    return alive.update(heartbeat_at=now or timezone.now())

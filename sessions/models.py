@@ -1,0 +1,174 @@
+"""The tables of a conversation: fields, constraints and what follows from them.
+
+Who writes them: `lifecycle` the session's state, `participants` the people, `events`
+the log. Nobody else, and no `save()` override anywhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+SAMPLE_RATE = 48_000
+"""Every position in the project counts samples at this rate since time zero."""
+
+
+class State(models.TextChoices):
+    REQUESTED = "requested"
+    WAITING = "waiting"
+    ACTIVE = "active"
+    FINISHING = "finishing"
+    READY = "ready"
+    DELETED = "deleted"
+    FAILED = "failed"
+
+
+class Source(models.TextChoices):
+    BROWSER = "browser"
+    DISCORD = "discord"
+    PHONE = "phone"
+
+
+class VoiceSession(models.Model):
+    """One conversation. Named so because `Session` is Django's cookie table."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    source = models.CharField(max_length=16, choices=Source)
+    # As the source names them (Discord snowflakes, phone extensions); "" if it has none.
+    guild_id = models.CharField(max_length=32, blank=True, default="")
+    channel_id = models.CharField(max_length=64, blank=True, default="")
+    user_id = models.CharField(max_length=64, blank=True, default="")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="voice_sessions",
+    )
+    title = models.CharField(max_length=200, blank=True, default="")
+    language = models.CharField(max_length=8, blank=True, default="")
+    record = models.BooleanField(default=True)
+    # The sha256 of the token that opens this session to whoever holds its link.
+    token_sha256 = models.CharField(max_length=64, blank=True, default="")
+
+    state = models.CharField(
+        max_length=16, choices=State, default=State.REQUESTED, editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Time zero of every position in this session.
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Set once, by whoever asks first: captures see it and stop.
+    stop_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    end_reason = models.CharField(max_length=40, blank=True, default="", editable=False)
+    failure = models.CharField(max_length=200, blank=True, default="", editable=False)
+    # A process holding a microphone or a viewer renews it; the reaper reads it.
+    heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The sequence number of the newest event: its row lock orders the log.
+    last_seq = models.PositiveBigIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-pk"]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "heartbeat_at"]),
+            models.Index(fields=["source", "channel_id", "state"]),
+            models.Index(fields=["-created_at", "-id"]),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="voice_session_state_known",
+                condition=models.Q(state__in=State.values),
+            ),
+            models.CheckConstraint(
+                name="voice_session_active_has_time_zero",
+                condition=~models.Q(state__in=[State.ACTIVE, State.FINISHING])
+                | models.Q(started_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="voice_session_finished_has_an_end",
+                condition=~models.Q(state__in=[State.FINISHING, State.READY])
+                | models.Q(ended_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} session {self.public_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes sound: active, and nobody has asked it to stop."""
+        return self.state == State.ACTIVE and self.stop_requested_at is None
+
+
+class Participant(models.Model):
+    """One person in one session. Each connection of theirs is a track."""
+
+    session = models.ForeignKey(
+        VoiceSession, on_delete=models.CASCADE, related_name="participants"
+    )
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    # What tells a returning person from a new one: a browser's stream id, a Discord
+    # user id, a caller.
+    key = models.CharField(max_length=64)
+    name = models.CharField(max_length=80)
+    # Detected once, then kept: detecting costs a second pass of the speech model.
+    language = models.CharField(max_length=8, blank=True, default="")
+    joined_at = models.DateTimeField(default=timezone.now)
+    left_at = models.DateTimeField(null=True, blank=True)
+    connections = models.PositiveIntegerField(default=0)
+    # Where a broken browser stream goes on: samples received at 48 kHz, and the
+    # position its first sample stands at.
+    stream_samples = models.PositiveBigIntegerField(default=0)
+    stream_origin = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["joined_at", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="participant_once_per_session", fields=["session", "key"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"participant {self.public_id}"
+
+
+class SessionEvent(models.Model):
+    """One line of the event log: whatever a screen shows happened here."""
+
+    session = models.ForeignKey(
+        VoiceSession, on_delete=models.CASCADE, related_name="events"
+    )
+    seq = models.PositiveBigIntegerField()
+    type = models.CharField(max_length=24)
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["session", "seq"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="event_sequence_is_unique", fields=["session", "seq"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} #{self.seq}"
+
+
+class ApiToken(models.Model):
+    """A token for programs: only its sha256 is kept."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
+    label = models.CharField(max_length=80, blank=True, default="")
+    token_sha256 = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"token {self.pk} {self.label}".strip()

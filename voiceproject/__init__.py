@@ -1,0 +1,1 @@
+"""Top floor: settings, routing and composition. No logic lives here."""

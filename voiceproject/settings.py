@@ -1,0 +1,354 @@
+"""Every setting, from the environment, with its default. The only reader of os.environ.
+
+A variable `X` may also be given as `X_FILE`, a path whose content is the value, where
+the helper is `envsecret`. The README's table is held against this file by a test.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def envstr(name: str, default: str) -> str:
+    return os.environ.get(name, default).strip()
+
+
+def envint(name: str, default: int, *, least: int = 0) -> int:
+    value = _number(name, str(default), int)
+    return int(_at_least(name, value, least))
+
+
+def envfloat(name: str, default: float, *, least: float = 0.0) -> float:
+    value = _number(name, str(default), float)
+    return _at_least(name, value, least)
+
+
+def envbool(name: str, default: bool) -> bool:  # noqa: FBT001 (as os.getenv reads)
+    words = {"true": True, "1": True, "false": False, "0": False, "": default}
+    value = os.environ.get(name, "").strip().lower()
+    if value not in words:
+        raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}")
+    return words[value]
+
+
+def envlist(name: str, default: str) -> list[str]:
+    return [item.strip() for item in envstr(name, default).split(",") if item.strip()]
+
+
+def envchoice(name: str, default: str, *, of: tuple[str, ...]) -> str:
+    value = envstr(name, default)
+    if value not in of:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(of)}: {value!r}")
+    return value
+
+
+def envpath(name: str, default: Path) -> Path:
+    """A path; a relative one is meant from the project's folder."""
+    return (BASE_DIR / envstr(name, str(default))).resolve()
+
+
+def envsecret(name: str, default: str) -> str:
+    """`X`, or the content of the file named by `X_FILE`."""
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if not path:
+        return envstr(name, default)
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as e:
+        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {path}") from e
+
+
+def _number(name: str, default: str, kind: type[int] | type[float]) -> float:
+    value = os.environ.get(name, "").strip() or default
+    try:
+        return kind(value)
+    except ValueError as e:
+        message = f"{name} must be a number ({kind.__name__}), not {value!r}"
+        raise ImproperlyConfigured(message) from e
+
+
+def _at_least(name: str, value: float, least: float) -> float:
+    if not value >= least or value == float("inf"):
+        raise ImproperlyConfigured(f"{name} must be at least {least}, not {value}")
+    return value
+
+
+def _kept_secret_key(path: Path) -> str:
+    """The key of an embedded installation: made once, readable by its owner only."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(50))
+    try:
+        os.link(draft, path)  # the first process to come here wins, whole
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+# --- where things are -------------------------------------------------------------
+
+DATA_DIR = envpath("DATA_DIR", BASE_DIR / "data")
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+WEB_HOST = envstr("WEB_HOST", "127.0.0.1")
+WEB_PORT = envint("WEB_PORT", 8000, least=1)
+PUBLIC_URL = envstr("PUBLIC_URL", "").rstrip("/")
+
+# --- Django -----------------------------------------------------------------------
+
+DEBUG = envbool("DEBUG", False)
+SECRET_KEY = envsecret("SECRET_KEY", "") or _kept_secret_key(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+ROOT_URLCONF = "voiceproject.urls"
+ASGI_APPLICATION = "voiceproject.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_q",
+    "ninja",
+    "sessions.apps.SessionsConfig",
+    "transcripts.apps.TranscriptsConfig",
+    "bot.apps.BotConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # no collectstatic step on a single machine
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- database: SQLite, tuned for several processes, or PostgreSQL by DATABASE_URL ---
+
+DATABASE_URL = envsecret("DATABASE_URL", f"sqlite:///{DATA_DIR / 'parley.sqlite3'}")
+DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Measured with four writers: without IMMEDIATE 39-51 % of the writes fail with
+    # "database is locked"; with it, WAL and a busy timeout, none.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+            "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864"
+        ),
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# --- Redis, where there is one: doorbells, queues and the live cache ----------------
+
+REDIS_URL = envsecret("REDIS_URL", "")
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": (
+        {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+        }
+        if REDIS_URL
+        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    )
+}
+# "live" holds what is true for seconds only: provisional text, worker status.
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "live": (
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "parley",
+        }
+        if REDIS_URL
+        else {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": DATA_DIR / "live",
+            # Culling deletes at random: far above what a live hour needs.
+            "OPTIONS": {"MAX_ENTRIES": 20000},
+        }
+    ),
+}
+# How often a process without Redis looks for new events and tasks.
+POLL_S = envfloat("POLL_S", 0.05, least=0.01)
+
+# --- queues: one django-q2 cluster per kind of work, chosen by Q_CLUSTER_NAME -------
+
+STT_WORKERS = envint("STT_WORKERS", 1, least=1)
+MEDIA_WORKERS = envint("MEDIA_WORKERS", 1, least=1)
+# `retry` must exceed `timeout` times everything one worker may hold, or the broker
+# hands a running task to a second worker.
+_STT_CLUSTER: dict[str, Any] = {
+    "workers": STT_WORKERS,
+    "queue_limit": STT_WORKERS,
+    "timeout": 600,
+    "retry": 2400,
+    "max_attempts": 3,
+    "recycle": 1_000_000,  # a new worker loads the model anew: never in mid-talk
+}
+_MEDIA_CLUSTER: dict[str, Any] = {
+    "workers": MEDIA_WORKERS,
+    "queue_limit": 1,
+    "timeout": 7200,
+    "retry": 30000,
+    "max_attempts": 2,
+    "recycle": 20,
+}
+Q_CLUSTER: dict[str, Any] = {
+    "name": "media",
+    "bulk": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": -1,  # our rows tell what was done; no Success row for each doorbell
+    "guard_cycle": 0.5,
+    "poll": POLL_S,
+    "cache": "live",
+    "label": "Queue",
+    "log_level": "WARNING",
+    "ALT_CLUSTERS": {"stt": _STT_CLUSTER},
+} | _MEDIA_CLUSTER
+if REDIS_URL:
+    Q_CLUSTER["redis"] = REDIS_URL
+else:
+    Q_CLUSTER["orm"] = "default"
+
+# --- sessions ---------------------------------------------------------------------
+
+# What listens to every capture: callables(track) -> Sink | None, in order.
+CAPTURE_SINKS = ["transcripts.live.listen", "transcripts.tones.listen"]
+SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
+# Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
+# to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
+AUDIO_MAX_AHEAD_S = envfloat("AUDIO_MAX_AHEAD_S", 120.0, least=31.0)
+
+# --- listening --------------------------------------------------------------------
+
+VAD_THRESHOLD = envfloat("VAD_THRESHOLD", 0.5)
+VAD_RELEASE = envfloat("VAD_RELEASE", 0.35)
+VAD_PREROLL_MS = envint("VAD_PREROLL_MS", 400)
+VAD_SILENCE_MS = envint("VAD_SILENCE_MS", 800, least=100)
+VAD_SOFT_MAX_S = envfloat("VAD_SOFT_MAX_S", 15.0, least=1.0)
+
+# --- speech to text ---------------------------------------------------------------
+
+STT_MODEL = envstr("STT_MODEL", "small")
+STT_MODELS_DIR = envpath("STT_MODELS_DIR", DATA_DIR / "models")
+STT_DOWNLOAD = envbool("STT_DOWNLOAD", True)
+STT_DEVICE = envstr("STT_DEVICE", "cpu")
+STT_COMPUTE_TYPE = envstr("STT_COMPUTE_TYPE", "int8")
+STT_CPU_THREADS = envint("STT_CPU_THREADS", 4, least=1)
+STT_BEAM_SIZE = envint("STT_BEAM_SIZE", 1, least=1)
+STT_LANGUAGE = envstr("STT_LANGUAGE", "")
+STT_HOTWORDS = envstr("STT_HOTWORDS", "")
+STT_LEASE_S = envfloat("STT_LEASE_S", 120.0, least=1.0)
+STT_MAX_ATTEMPTS = envint("STT_MAX_ATTEMPTS", 5, least=1)
+STT_PARTIALS = envbool("STT_PARTIALS", True)
+
+# --- tones ------------------------------------------------------------------------
+
+TONE_CLASSIFIER_URL = envstr("TONE_CLASSIFIER_URL", "").rstrip("/")
+TONE_CLASSIFIER = envchoice("TONE_CLASSIFIER", "", of=("", "mock"))
+TONE_MIN_CONFIDENCE = envfloat("TONE_MIN_CONFIDENCE", 0.5)
+
+# --- logs -------------------------------------------------------------------------
+
+LOG_LEVEL = envchoice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_JSON = envbool("LOG_JSON", False)
+_SHARED_PROCESSORS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "structured": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": (
+                structlog.processors.JSONRenderer()
+                if LOG_JSON
+                else structlog.dev.ConsoleRenderer(colors=False)
+            ),
+            "foreign_pre_chain": _SHARED_PROCESSORS,
+        }
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "structured"}
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # One line per request and frame is noise; their warnings are kept.
+        "daphne": {"level": "WARNING"},
+        "django.channels.server": {"level": "WARNING"},
+        "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
+        "django-q": {"level": "WARNING"},
+    },
+}
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_SHARED_PROCESSORS,
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
