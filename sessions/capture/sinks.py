@@ -1,0 +1,55 @@
+"""Sinks: what listens to a capture. `CAPTURE_SINKS` names their factories.
+
+This is how `transcripts` hears without `sessions` importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sessions.audio.frames import Placed
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One connection of one participant: what a sink may know of it."""
+
+    session_id: int
+    session_public_id: UUID
+    participant_id: int
+    participant_public_id: UUID
+    name: str
+
+
+class Sink(Protocol):
+    """Called on the event loop of the process that owns the socket: never blocks."""
+
+    def hear(self, placed: Placed) -> None:
+        """Take sound; positions rise, with gaps where there was none."""
+
+    async def close(self) -> None:
+        """The track has ended: write down what is still open."""
+
+
+SinkFactory = Callable[[Track], Sink | None]
+
+
+@cache
+def factories() -> tuple[SinkFactory, ...]:
+    """The settings' factories. Raises ImportError for a path that leads nowhere."""
+    return tuple(import_string(path) for path in settings.CAPTURE_SINKS)
+
+
+def open_sinks(track: Track) -> list[Sink]:
+    """The sinks that want this track, in the order of the settings."""
+    sinks = [factory(track) for factory in factories()]
+    return [sink for sink in sinks if sink is not None]
