@@ -1,0 +1,137 @@
+"""TrackClock: where on the session's timeline a stream of samples stands.
+
+The stream's own sample count is the clock; the arrival clock only checks it. What was
+sent late (a stall, then a burst) keeps its place; what was never sent (a hole) becomes
+a gap; drift is taken out a few milliseconds at a time where it is quiet. Pure: time
+comes in with each frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sessions.audio.drift import DriftCorrection, RunningMinimum, samples
+from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
+
+LATE = samples(40)
+"""A frame later than this is held until it is clear why. The promise is 40 ms."""
+DECIDE = samples(500)
+"""How long late frames are watched before they are called lost or merely slow."""
+HOLD_MAX = samples(2000)
+"""A burst that takes longer than this to arrive is no longer held back."""
+BURST_PACE = 1.2
+"""Sound arriving this much faster than time is a burst: delayed, not lost."""
+RESIDUE = samples(1000)
+"""What a burst may leave behind as mere delay; beyond it, something was lost too."""
+HOLE_SHARE = 0.7
+"""A hole shows as a silence of its own length; the rest is jitter."""
+RECENT = samples(1000)
+"""Lateness is measured against the least delay of this last while."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A frame with its place in the stream. All in samples at 48 kHz."""
+
+    frame: Frame
+    start: int  # of its first sample, in the stream
+    arrival: int
+    offset: int  # arrival minus the frame's end: where sample 0 stands if not delayed
+
+
+class TrackClock:
+    """Places one participant's stream. `origin` is where the stream's sample 0 stands.
+
+    A stream that goes on over a new connection is given the `origin` and the count of
+    samples (at 48 kHz) that it had.
+    """
+
+    def __init__(self, *, origin: int | None = None, received: int = 0) -> None:
+        self.origin = origin
+        self.received = received
+        self._end = 0  # behind the last placed sample
+        self._recent = RunningMinimum(RECENT)
+        self._held: list[_Counted] = []
+        self._last_arrival = 0  # of the newest frame that was not held
+        self._drift = DriftCorrection()
+
+    def place(self, frame: Frame) -> list[Placed]:
+        """The sound that now has its place: none while it is held, then all of it."""
+        counted = self._count(frame)
+        if self.origin is None:
+            self.origin = max(counted.offset, 0)
+        if self._recent.value is None:
+            self._recent.add(counted.arrival, self.origin)
+            self._last_arrival = counted.arrival
+        if not self._held and self._lateness(counted) <= LATE:
+            return self._emit([counted], on_time=True)
+        self._held.append(counted)
+        return self._judge(counted.arrival)
+
+    def tick(self, now_s: float) -> list[Placed]:
+        """Place held sound that nothing has followed for a while."""
+        return self._judge(round(now_s * TIMELINE_RATE)) if self._held else []
+
+    def flush(self) -> list[Placed]:
+        """Place what is still held: the stream has ended."""
+        return self._emit(self._held, on_time=False)
+
+    def _count(self, frame: Frame) -> _Counted:
+        scale = TIMELINE_RATE // frame.rate
+        start = self.received + frame.skipped * scale
+        self.received = start + len(frame.pcm) * scale
+        arrival = round(frame.arrival_s * TIMELINE_RATE)
+        return _Counted(frame, start, arrival, arrival - self.received)
+
+    def _lateness(self, counted: _Counted) -> int:
+        assert self._recent.value is not None
+        return counted.offset - int(self._recent.value)
+
+    def _judge(self, now: int) -> list[Placed]:
+        """Late sound: was it delayed, or is some of it missing?"""
+        assert self.origin is not None
+        first, newest = self._held[0], self._held[-1]
+        if self._lateness(newest) <= LATE:
+            return self._emit(self._held, on_time=True)  # a stall and its burst
+        span = now - first.arrival
+        if span < DECIDE:
+            return []
+        if newest.start - first.start > BURST_PACE * span:  # the burst goes on
+            return self._emit(self._held, on_time=False) if span > HOLD_MAX else []
+        hole = min(map(self._lateness, self._held))
+        if self._is_hole(hole, first, newest):
+            self.origin += hole
+            self._drift.restart(self.origin)
+        self._recent.clear()  # their delay is the usual one from here on
+        return self._emit(self._held, on_time=True)
+
+    def _is_hole(self, hole: int, first: _Counted, newest: _Counted) -> bool:
+        """Only a silence as long as the hole can hide one; a delay grows gradually."""
+        if first.offset - newest.offset > LATE:  # a burst came, but not all of it
+            return hole > RESIDUE
+        scale = TIMELINE_RATE // first.frame.rate
+        silence = first.arrival - self._last_arrival - len(first.frame.pcm) * scale
+        return hole > LATE and silence >= HOLE_SHARE * hole
+
+    def _emit(self, run: list[_Counted], *, on_time: bool) -> list[Placed]:
+        self._held = []
+        if run:
+            self._last_arrival = run[-1].arrival
+        if on_time:
+            for counted in run:
+                self._recent.add(counted.arrival, counted.offset)
+            self._drift.note(run[-1].arrival, min(c.offset for c in run))
+        return [placed for c in run if (placed := self._put(c)) is not None]
+
+    def _put(self, counted: _Counted) -> Placed | None:
+        assert self.origin is not None
+        pcm, rate = counted.frame.pcm, counted.frame.rate
+        scale = TIMELINE_RATE // rate
+        shift = self._drift.due(self.origin, pcm, longest=len(pcm) * scale // 2)
+        shift -= shift % scale
+        dropped = max(-shift, 0)
+        self.origin += shift
+        position = max(self.origin + counted.start + dropped, self._end)
+        placed = Placed(position, pcm[dropped // scale :], rate)
+        self._end = placed.end
+        return placed if len(pcm) else None
