@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from sessions import events
@@ -63,13 +64,20 @@ def _changes(to: State, *, reason: str, failure: str, now: datetime) -> dict[str
     return {}
 
 
-def request_stop(session_id: int, *, now: datetime | None = None) -> bool:
-    """Ask whoever captures this session to stop; True for the first who asks."""
-    open_row = VoiceSession.objects.filter(
+def request_stop(
+    session_id: int, *, idle_since: datetime | None = None, now: datetime | None = None
+) -> bool:
+    """Ask whoever captures this session to stop; True for the first who asks.
+
+    With `idle_since`, only while nobody has renewed it after that moment.
+    """
+    rows = VoiceSession.objects.filter(
         pk=session_id, state=State.ACTIVE, stop_requested_at=None
     )
+    if idle_since is not None:
+        rows = rows.filter(Q(heartbeat_at__lt=idle_since) | Q(heartbeat_at=None))
     with transaction.atomic():
-        if open_row.update(stop_requested_at=now or timezone.now()) != 1:
+        if rows.update(stop_requested_at=now or timezone.now()) != 1:
             return False
         events.append(session_id, "state", {"state": "stopping", "reason": ""})
     return True

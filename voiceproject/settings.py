@@ -145,6 +145,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "voiceproject.jsonerrors.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -271,6 +272,8 @@ else:
 
 # What listens to every capture: callables(track) -> Sink | None, in order.
 CAPTURE_SINKS = ["transcripts.live.listen", "transcripts.tones.listen"]
+# Who knows how far the text is: callable(session id) -> dict for the page.
+SPEECH_STATE = "transcripts.live.speech_state"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
@@ -298,6 +301,10 @@ STT_HOTWORDS = envstr("STT_HOTWORDS", "")
 STT_LEASE_S = envfloat("STT_LEASE_S", 120.0, least=1.0)
 STT_MAX_ATTEMPTS = envint("STT_MAX_ATTEMPTS", 5, least=1)
 STT_PARTIALS = envbool("STT_PARTIALS", True)
+# Cheaper provisional text from a shorter audio context; how accurate is not known.
+STT_PARTIAL_CONTEXT = envbool("STT_PARTIAL_CONTEXT", False)
+# What turns sound into words: a class like transcripts.stt.WhisperEngine.
+STT_ENGINE = envstr("STT_ENGINE", "transcripts.stt.WhisperEngine")
 
 # --- tones ------------------------------------------------------------------------
 

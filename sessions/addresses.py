@@ -1,0 +1,26 @@
+"""The addresses of a session: its page, its sockets, its feed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from sessions.models import VoiceSession
+
+
+def of(session: VoiceSession, *, base: HttpRequest, token: str) -> dict[str, str]:
+    """page_url, audio_url, live_url and events_url, absolute, with the token if any."""
+    root = settings.PUBLIC_URL or base.build_absolute_uri("/").rstrip("/")
+    sockets = root.replace("http", "ws", 1)
+    query = f"?{urlencode({'token': token})}" if token else ""
+    return {
+        "page_url": f"{root}/session/{session.public_id}{query}",
+        "audio_url": f"{sockets}/session/{session.public_id}/audio{query}",
+        "live_url": f"{sockets}/session/{session.public_id}/live{query}",
+        "events_url": f"{root}/api/sessions/{session.public_id}/events{query}",
+    }

@@ -1,0 +1,226 @@
+"""The sessions' HTTP API: parse, ask who it is, call one service, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from channels.db import database_sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Router, Schema, Status
+from pydantic import Field, StringConstraints
+
+from sessions import access, addresses, finish, opening, queries, wire
+from sessions.callers import Caller, identify, identify_async
+from sessions.capture.registry import registry
+from sessions.errors import SessionEndedError, VoiceError
+from sessions.feed import feed
+from sessions.models import Source, State, VoiceSession
+from sessions.speech import speech_state
+
+router = Router(tags=["sessions"], auth=identify)
+
+KEEP_ALIVE_S = 15.0
+"""A comment this often keeps proxies from closing a quiet event stream."""
+
+
+class Error(Schema):
+    code: str
+    message: str
+
+
+class NewSession(Schema):
+    title: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    # ISO 639-1, as the speech model names languages; empty: detect.
+    language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = ""
+    record: bool = True
+
+
+class CreatedSession(Schema):
+    id: str
+    state: str
+    page_url: str
+    audio_url: str
+    live_url: str
+    events_url: str
+    token: str
+
+
+class ParticipantOut(Schema):
+    id: str
+    name: str
+    present: bool
+
+
+class SessionOut(Schema):
+    id: str
+    source: str
+    title: str
+    language: str
+    record: bool
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str
+    last_seq: int
+
+
+class SessionDetail(SessionOut):
+    participants: list[ParticipantOut]
+    speech: dict[str, Any]
+    page_url: str
+    audio_url: str
+    live_url: str
+    events_url: str
+
+
+class SessionPage(Schema):
+    items: list[SessionOut]
+    count: int
+
+
+class Ended(Schema):
+    id: str
+    state: str
+
+
+ERRORS = {401: Error, 403: Error, 404: Error, 409: Error, 422: Error}
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Who `identify` found: django-ninja keeps it at the request."""
+    return request.auth  # type: ignore[attr-defined, no-any-return]
+
+
+def _session(request: HttpRequest, public_id: str) -> VoiceSession:
+    caller = caller_of(request)
+    return access.session_for(public_id, user=caller.user, token=caller.token)
+
+
+def _summary(session: VoiceSession) -> dict[str, Any]:
+    state = session.state
+    if state == State.ACTIVE and not session.is_open:
+        state = "stopping"
+    return {
+        "id": str(session.public_id),
+        "source": session.source,
+        "title": session.title,
+        "language": session.language,
+        "record": session.record,
+        "state": state,
+        "started_at": session.started_at,
+        "ended_at": session.ended_at,
+        "end_reason": session.end_reason,
+        "last_seq": session.last_seq,
+    }
+
+
+@router.post("", response={201: CreatedSession, **ERRORS}, summary="Open a session")
+def create_session(request: HttpRequest, body: NewSession) -> Status[dict[str, Any]]:
+    user = caller_of(request).user
+    if user is None:
+        message = "Opening a session needs a sign-in or an API token."
+        raise VoiceError("sign_in", message, status=401)
+    made = opening.open_browser_session(
+        owner=user, title=body.title, language=body.language, record=body.record
+    )
+    found = addresses.of(made.session, base=request, token=made.token)
+    answer = {
+        "id": str(made.session.public_id),
+        "state": made.session.state,
+        "token": made.token,
+    }
+    return Status(201, answer | found)
+
+
+@router.get("", response={200: SessionPage, **ERRORS}, summary="List sessions")
+def list_sessions(
+    request: HttpRequest,
+    state: State | None = None,
+    source: Source | None = None,
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1,
+    page_size: Annotated[int, Field(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    user = caller_of(request).user
+    if user is None:
+        message = "The list needs a sign-in or an API token."
+        raise VoiceError("sign_in", message, status=401)
+    rows = queries.visible_to(user)
+    if state:
+        rows = rows.filter(state=state)
+    if source:
+        rows = rows.filter(source=source)
+    start = (page - 1) * page_size
+    items = [_summary(row) for row in rows[start : start + page_size]]
+    return {"items": items, "count": rows.count()}
+
+
+@router.get("/{public_id}", response={200: SessionDetail, **ERRORS}, summary="Liveness")
+def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
+    """200 while the session lives or is stored, 404 otherwise."""
+    session = _session(request, public_id)
+    people = [
+        {"id": str(p.public_id), "name": p.name, "present": p.connections > 0}
+        for p in session.participants.all()
+    ]
+    found = addresses.of(session, base=request, token=caller_of(request).token)
+    speech = speech_state(session.pk)
+    return _summary(session) | {"participants": people, "speech": speech} | found
+
+
+@router.post(
+    "/{public_id}/end",
+    response={200: Ended, **ERRORS},
+    auth=identify_async,
+    summary="End it",
+)
+async def end_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
+    """Ends the session for everybody; what was said last is still written down."""
+    session = await database_sync_to_async(_session)(request, public_id)
+    if not session.is_open or not await finish.end(session.pk, reason="requested"):
+        raise SessionEndedError
+    await session.arefresh_from_db()
+    return {"id": str(session.public_id), "state": session.state}
+
+
+@router.get("/{public_id}/events", auth=identify_async, summary="The live feed (SSE)")
+async def stream_events(
+    request: HttpRequest, public_id: str, after: str = ""
+) -> StreamingHttpResponse:
+    """The event log as server-sent events, from `Last-Event-ID` or `after` on."""
+    last = request.headers.get("Last-Event-ID", "") or after or "0"
+    try:
+        cursor = wire.sequence(last)
+    except VoiceError:
+        cursor = 0  # an id that is none of ours: everything, rather than nothing
+    session = await database_sync_to_async(_session)(request, public_id)
+    registry().keep_viewed()
+    return StreamingHttpResponse(
+        _server_sent(session.pk, cursor),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _server_sent(session_id: int, after: int) -> AsyncIterator[str]:
+    yield "retry: 1000\n\n"
+    stream = feed().follow(session_id, after=after)
+    async with contextlib.aclosing(stream):
+        coming = asyncio.ensure_future(anext(stream))
+        try:
+            while True:
+                done, _ = await asyncio.wait([coming], timeout=KEEP_ALIVE_S)
+                if not done:
+                    yield ": keep-alive\n\n"
+                    continue
+                event = coming.result()
+                id_line = f"id: {event.seq}\n" if event.seq else ""
+                yield f"{id_line}data: {json.dumps(event.to_json())}\n\n"
+                coming = asyncio.ensure_future(anext(stream))
+        finally:
+            coming.cancel()
+            await asyncio.wait([coming])

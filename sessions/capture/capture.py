@@ -1,0 +1,102 @@
+"""A capture: one live connection's way from bytes to its place, and to the sinks.
+
+Runs on the event loop of the process that owns the socket. Placing is arithmetic; what
+takes time (voice detection, encoding, the database) the sinks do elsewhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from sessions.audio.clock import TrackClock
+from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sessions.capture.sinks import Sink, Track
+
+log = structlog.get_logger(__name__)
+
+
+class Capture:
+    """16-bit little-endian mono PCM at `rate`, from the first byte to the last."""
+
+    def __init__(
+        self,
+        track: Track,
+        *,
+        started_at: datetime,
+        rate: int,
+        sinks: list[Sink],
+        origin: int | None = None,
+        received: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.track = track
+        self.rate = rate
+        self.heard_at = clock()
+        self._clock = clock
+        # Wall time is read once: it may step, and a track's clock must not.
+        self._zero = clock() - (wall() - started_at.timestamp())
+        self._sinks = sinks
+        self._timeline = TrackClock(origin=origin, received=received)
+        self._closed = False
+
+    @property
+    def origin(self) -> int | None:
+        """Where the stream's first sample stands; None before there is one."""
+        return self._timeline.origin
+
+    @property
+    def received(self) -> int:
+        """Samples at 48 kHz received or declared lost, over all connections."""
+        return self._timeline.received
+
+    def offer(self, data: bytes, *, skipped: int = 0) -> None:
+        """Take one message; `skipped` samples at `rate` were lost before it."""
+        if self._closed:
+            return
+        self.heard_at = self._clock()
+        pcm = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
+        frame = Frame(pcm, self.rate, self.heard_at - self._zero, skipped)
+        self._pass_on(self._timeline.place(frame))
+
+    def tick(self) -> None:
+        """Let go of what was held back; called a few times a second."""
+        if not self._closed:
+            self._pass_on(self._timeline.tick(self._clock() - self._zero))
+
+    async def close(self) -> None:
+        """Place the rest and close every sink, each whatever the others do."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pass_on(self._timeline.flush())
+        for sink in self._sinks:
+            try:
+                await sink.close()
+            except Exception:
+                # One listener's failure must not cost another its last words.
+                log.exception("sink.close_failed", session=self.track.session_id)
+        log.info(
+            "capture.closed",
+            session=self.track.session_id,
+            participant=self.track.participant_id,
+            received_ms=self.received * 1000 // TIMELINE_RATE,
+        )
+
+    def _pass_on(self, sound: list[Placed]) -> None:
+        for placed in sound:
+            for sink in self._sinks:
+                try:
+                    sink.hear(placed)
+                except Exception:
+                    # A listener that fails loses itself, never the others' sound.
+                    log.exception("sink.failed", session=self.track.session_id)

@@ -1,0 +1,138 @@
+"""The captures of this process: their ticks, their heartbeats, and their stop.
+
+A session may be ended by any process. The database says so, and whoever captures it
+notices here within half a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+from channels.db import database_sync_to_async
+from django.db import Error as DatabaseError
+
+from sessions import lifecycle, queries
+from sessions.background import spawn
+from sessions.capture.capture import Capture
+from sessions.feed import feed
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.25
+WATCH_EVERY = 2
+"""Ticks between two looks at the database for sessions that were stopped."""
+BEAT_EVERY = 20
+"""Ticks between two heartbeats: 5 s, well below the shortest idle time."""
+
+
+class Stop(StrEnum):
+    """Why a capture is stopped from inside."""
+
+    ENDED = "The session has ended."
+    REPLACED = "The same stream came again over a newer connection."
+    RESTARTING = "The server restarts: connect again and go on."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """A capture, and how to end its connection: waits until all is written down."""
+
+    capture: Capture
+    stop: Callable[[Stop], Awaitable[None]]
+
+
+class Registry:
+    """What one event loop captures and shows."""
+
+    def __init__(self) -> None:
+        self._held: set[Held] = set()
+        self._keeper: asyncio.Task[None] | None = None
+
+    def add(self, held: Held) -> None:
+        self._held.add(held)
+        self._keep()
+
+    def remove(self, held: Held) -> None:
+        self._held.discard(held)
+
+    def of_participant(self, participant_id: int) -> list[Held]:
+        """This process's connections of one person."""
+        return [
+            h for h in self._held if h.capture.track.participant_id == participant_id
+        ]
+
+    async def stop(self, session_id: int) -> None:
+        """End every capture of a session here, and wait until each is written down."""
+        theirs = [h for h in self._held if h.capture.track.session_id == session_id]
+        await stop_each(theirs, Stop.ENDED)
+
+    async def shut_down(self) -> None:
+        """The process ends: write down what was heard, and ask everybody to return."""
+        await stop_each(list(self._held), Stop.RESTARTING)
+
+    def keep_viewed(self) -> None:
+        """Somebody follows a session here: see that its heart beats."""
+        self._keep()
+
+    def _keep(self) -> None:
+        if self._keeper is None or self._keeper.done():
+            self._keeper = spawn(self._keep_on(), name="captures")
+
+    async def _keep_on(self) -> None:
+        """Lives while there is anything to look after."""
+        turn = 0
+        while self._held or feed().followed():
+            for held in list(self._held):
+                held.capture.tick()
+            try:
+                if turn % BEAT_EVERY == 0:
+                    await self._beat()
+                if turn % WATCH_EVERY == 0:
+                    await self._watch()
+            except (DatabaseError, OSError):
+                log.warning("captures.unwatched", exc_info=True)
+            turn += 1
+            await asyncio.sleep(TICK_S)
+
+    async def _beat(self) -> None:
+        """Renew the sessions that have a follower, or sound since the last beat."""
+        recent = asyncio.get_running_loop().time() - BEAT_EVERY * TICK_S * 2
+        heard = {
+            h.capture.track.session_id
+            for h in self._held
+            if h.capture.heard_at >= recent
+        }
+        await database_sync_to_async(lifecycle.touch)(heard | feed().followed())
+
+    async def _watch(self) -> None:
+        captured = {h.capture.track.session_id for h in self._held}
+        if not captured:
+            return
+        still = await database_sync_to_async(queries.still_open)(captured)
+        for session_id in captured - still:
+            spawn(self.stop(session_id), name=f"stop {session_id}")
+
+
+async def stop_each(captures: list[Held], why: Stop) -> None:
+    """Stop all of them, together; raises an ExceptionGroup when some failed."""
+    results = await asyncio.gather(
+        *(held.stop(why) for held in captures), return_exceptions=True
+    )
+    errors = [e for e in results if isinstance(e, Exception)]
+    if errors:
+        raise ExceptionGroup("captures did not stop", errors)
+
+
+_registries: dict[asyncio.AbstractEventLoop, Registry] = {}
+
+
+def registry() -> Registry:
+    """The registry of the running event loop."""
+    loop = asyncio.get_running_loop()
+    for other in [loop_ for loop_ in _registries if loop_.is_closed()]:
+        del _registries[other]
+    return _registries.setdefault(loop, Registry())

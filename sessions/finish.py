@@ -1,0 +1,109 @@
+"""THE order of a session's end, whoever asks for it and however often.
+
+`end` is the live close, seconds long: every step is attempted, errors are raised
+together, marking the session is the last step. `complete` runs the durable steps in a
+worker; it may be called again at any time and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import structlog
+from channels.db import database_sync_to_async
+from django.db import transaction
+from django.utils.module_loading import import_string
+from django_q.tasks import async_task
+
+from sessions import lifecycle, participants
+from sessions.capture.registry import registry
+from sessions.models import State, VoiceSession
+
+log = structlog.get_logger(__name__)
+
+# The durable steps: callables(session id) -> whether the step is done, in order.
+STEPS = ("transcripts.backfill.complete",)
+
+STEP_DEADLINE_S = 10.0
+OTHERS_DEADLINE_S = 5.0
+"""How long captures in other processes get to see the stop and write down."""
+OTHERS_POLL_S = 0.1
+
+
+async def end(
+    session_id: int, *, reason: str, idle_since: datetime | None = None
+) -> bool:
+    """End a session; True for the one caller who did it.
+
+    With `idle_since` only if nobody has renewed it after that moment. Raises an
+    ExceptionGroup when steps failed; the session is marked all the same.
+    """
+    asked = await database_sync_to_async(lifecycle.request_stop)(
+        session_id, idle_since=idle_since
+    )
+    if not asked:
+        return False
+    return await close(session_id, reason=reason)
+
+
+async def close(session_id: int, *, reason: str) -> bool:
+    """The steps behind the request to stop; also how the reaper ends a session whose
+    first end died half-way."""
+    errors: list[Exception] = []
+    steps: list[tuple[str, Callable[[int], Awaitable[object]]]] = [
+        ("captures", lambda pk: registry().stop(pk)),
+        ("others", _others_stopped),
+        ("people", database_sync_to_async(participants.leave_all)),
+    ]
+    for name, step in steps:
+        try:
+            async with asyncio.timeout(STEP_DEADLINE_S):
+                await step(session_id)
+        except Exception as e:
+            # Every step is attempted; what failed is raised together below.
+            log.exception("finish.step_failed", session=session_id, step=name)
+            errors.append(e)
+    ended = await database_sync_to_async(_mark)(session_id, reason)
+    if errors:
+        raise ExceptionGroup(f"session {session_id} ended with errors", errors)
+    return ended
+
+
+async def _others_stopped(session_id: int) -> None:
+    """Wait, not for ever, for captures in other processes."""
+    connected = database_sync_to_async(participants.connected)
+    for _ in range(int(OTHERS_DEADLINE_S / OTHERS_POLL_S)):
+        if not await connected(session_id):
+            return
+        await asyncio.sleep(OTHERS_POLL_S)
+    log.warning("finish.others_still_connected", session=session_id)
+
+
+def _mark(session_id: int, reason: str) -> bool:
+    with transaction.atomic():
+        won = lifecycle.advance(session_id, State.FINISHING, reason=reason)
+        if won:
+            transaction.on_commit(lambda: ring(session_id), robust=True)
+    return won
+
+
+def ring(session_id: int) -> None:
+    """Have a worker run the durable steps. A lost ring is repeated by the reaper."""
+    try:
+        async_task("sessions.tasks.finish", session_id, cluster="media")
+    except Exception:
+        # A broker that is away costs time only.
+        log.warning("finish.not_rung", session=session_id, exc_info=True)
+
+
+def complete(session_id: int) -> bool:
+    """Run the durable steps as far as they go; True when the session is ready."""
+    if not VoiceSession.objects.filter(pk=session_id, state=State.FINISHING).exists():
+        return False
+    for path in STEPS:
+        if not import_string(path)(session_id):
+            log.info("finish.waiting", session=session_id, step=path)
+            return False
+    return lifecycle.advance(session_id, State.READY)

@@ -1,0 +1,46 @@
+"""Opening a session: the one place where a VoiceSession is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from sessions import access, lifecycle
+from sessions.models import Source, State, VoiceSession
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session, and the token that opens it: told once, stored as a hash."""
+
+    session: VoiceSession
+    token: str
+
+
+def open_browser_session(
+    *,
+    owner: AbstractBaseUser | None,
+    title: str = "",
+    language: str = "",
+    record: bool = True,
+) -> Opened:
+    """Make a session that browsers can join, active from now on."""
+    token = access.new_token()
+    with transaction.atomic():
+        session = VoiceSession.objects.create(
+            source=Source.BROWSER,
+            owner_id=owner.pk if owner else None,
+            user_id=str(owner.pk) if owner else "",
+            title=title,
+            language=language,
+            record=record,
+            token_sha256=access.digest(token),
+        )
+        lifecycle.advance(session.pk, State.ACTIVE)
+    session.refresh_from_db()
+    return Opened(session, token)

@@ -1,0 +1,59 @@
+"""The reaper: ends what nobody holds any more. One cycle is one plain function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from channels.db import database_sync_to_async
+from django.conf import settings
+
+from sessions import finish, queries
+from sessions.models import Source
+
+log = structlog.get_logger(__name__)
+
+HALF_ENDED_S = 30.0
+"""A stop that was asked for this long ago and is not marked: its process died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a cycle did, as ids of sessions."""
+
+    idle: list[int]
+    half_ended: list[int]
+    rung: list[int]
+
+
+async def cycle(*, now: datetime) -> Reaped:
+    """End idle browser sessions and half-ended ones; ring for unfinished ends."""
+    since = now - timedelta(seconds=settings.SESSION_IDLE_TTL_S)
+    candidates = await database_sync_to_async(queries.idle)(Source.BROWSER, since=since)
+    idle = [pk for pk in candidates if await _end_idle(pk, since)]
+    stuck = await database_sync_to_async(queries.half_ended)(
+        since=now - timedelta(seconds=HALF_ENDED_S)
+    )
+    half_ended = [pk for pk in stuck if await _close(pk)]
+    rung = await database_sync_to_async(queries.finishing)()
+    for pk in rung:
+        await database_sync_to_async(finish.ring)(pk)
+    return Reaped(idle, half_ended, rung)
+
+
+async def _end_idle(session_id: int, since: datetime) -> bool:
+    try:
+        return await finish.end(session_id, reason="idle", idle_since=since)
+    except Exception:
+        # One session that will not end must not keep the others alive.
+        log.exception("reaper.failed", session=session_id)
+        return False
+
+
+async def _close(session_id: int) -> bool:
+    try:
+        return await finish.close(session_id, reason="recovered")
+    except Exception:
+        log.exception("reaper.failed", session=session_id)  # as above
+        return False
