@@ -22,7 +22,6 @@ class Migration(migrations.Migration):
                 ('public_id', models.UUIDField(default=uuid.uuid4, unique=True)),
                 ('start', models.BigIntegerField()),
                 ('end', models.BigIntegerField()),
-                ('audio', models.BinaryField(null=True)),
                 ('audio_start', models.BigIntegerField()),
                 ('state', models.CharField(choices=[('pending', 'Pending'), ('claimed', 'Claimed'), ('done', 'Done'), ('empty', 'Empty'), ('failed', 'Failed')], default='pending', max_length=8)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -37,6 +36,8 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ('participant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterances', to='voice_sessions.participant')),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterances', to='voice_sessions.voicesession')),
+                # Last in the table: SQLite reads through a row's sound to what follows.
+                ('audio', models.BinaryField(null=True)),
             ],
             options={
                 'ordering': ['start', 'pk'],

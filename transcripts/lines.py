@@ -1,0 +1,64 @@
+"""What an utterance looks like to people: the event they follow, the line they keep.
+
+Positions become milliseconds here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transcripts.exports import Line, LineWord
+
+if TYPE_CHECKING:
+    from transcripts.claims import Claim
+    from transcripts.models import Utterance
+    from transcripts.recognised import Recognised, Word
+
+_MS = 48  # samples of the timeline
+_FIELDS = ("word", "start_ms", "end_ms", "probability")
+
+
+def timed(claim: Claim, words: tuple[Word, ...]) -> list[list[Any]]:
+    """The words as the table keeps them, on the session's timeline."""
+    zero_ms = claim.audio_start_ms
+    return [
+        [
+            word.text,
+            max(0, zero_ms + round(word.start_s * 1000)),
+            max(0, zero_ms + round(word.end_s * 1000)),
+            word.probability,
+        ]
+        for word in words
+    ]
+
+
+def event(
+    claim: Claim, recognised: Recognised, *, words: list[list[Any]]
+) -> dict[str, Any]:
+    """The data of an `utterance` event."""
+    return {
+        "id": str(claim.public_id),
+        "participant": str(claim.participant_public_id),
+        "name": claim.name,
+        "start_ms": claim.start_ms,
+        "end_ms": claim.end_ms,
+        "text": recognised.text,
+        "words": [dict(zip(_FIELDS, word, strict=True)) for word in words],
+        "language": recognised.language,
+        "confidence": recognised.confidence,
+    }
+
+
+def line(row: Utterance) -> Line:
+    """A row with its participant, as exports take it."""
+    return Line(
+        id=str(row.public_id),
+        participant=str(row.participant.public_id),
+        speaker=row.participant.name,
+        start_ms=row.start // _MS,
+        end_ms=row.end // _MS,
+        text=row.text,
+        words=tuple(LineWord(*word) for word in row.words),
+        language=row.language,
+        confidence=row.confidence,
+    )
