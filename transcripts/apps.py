@@ -7,3 +7,15 @@ from django.apps import AppConfig
 
 class TranscriptsConfig(AppConfig):
     name = "transcripts"
+
+    def ready(self) -> None:
+        from django_q.signals import post_spawn
+
+        # By reference, so that web processes do not import what only workers need.
+        post_spawn.connect(_on_worker_spawn, dispatch_uid="transcripts.keeper")
+
+
+def _on_worker_spawn(**kwargs: object) -> None:
+    from transcripts import tasks
+
+    tasks.on_spawn(**kwargs)
