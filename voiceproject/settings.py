@@ -172,7 +172,8 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True  # no collectstatic step on a single machine
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -191,6 +192,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
             "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864"
         ),
     }
+    # A file, as in life: the memory database's shared cache locks whole tables.
+    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
@@ -344,6 +347,7 @@ LOGGING: dict[str, Any] = {
         # One line per request and frame is noise; their warnings are kept.
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
         "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
         "django-q": {"level": "WARNING"},
     },
