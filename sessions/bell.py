@@ -5,14 +5,15 @@ Carries nothing else, and may be lost: whoever follows looks by themselves too.
 
 from __future__ import annotations
 
-import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
 
-log = structlog.get_logger(__name__)
+from sessions.outages import Outage
 
 GROUP = "parley.events"
+
+_redis = Outage("the bell")
 
 
 def rings() -> bool:
@@ -30,4 +31,6 @@ def ring(session_id: int) -> None:
         async_to_sync(layer.group_send)(GROUP, message)
     except Exception:
         # Redis away: followers poll, only slower. Nothing that matters is carried here.
-        log.warning("bell.failed", session=session_id, exc_info=True)
+        _redis.began()
+    else:
+        _redis.ended()

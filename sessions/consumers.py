@@ -45,6 +45,8 @@ CLOSE_BY_STOP = {
 class SessionConsumer(AsyncWebsocketConsumer):
     """What both WebSockets share: opening, refusing, closing once with a reason."""
 
+    # Names no layer: a microphone must not depend on Redis.
+    channel_layer_alias = "none"
     _closed = False
 
     async def connect(self) -> None:

@@ -22,6 +22,7 @@ from sessions import bell, events, flashes, queries
 from sessions.background import spawn
 from sessions.events import Event
 from sessions.models import Participant
+from sessions.outages import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -124,16 +125,19 @@ class Feed:
     async def _listen(self) -> None:
         """Take the bell's rings; when Redis is away, try again: the poll goes on."""
         layer = get_channel_layer()
+        outage = Outage("the bell's ear")
         while True:
             try:
                 channel = await layer.new_channel()
                 await layer.group_add(bell.GROUP, channel)
+                outage.ended()
                 while True:
                     message = await layer.receive(channel)
                     if message["session"] in self._watched:
                         self._news.set()
-            except (OSError, RuntimeError, ConnectionError):
-                log.warning("feed.bell_lost", exc_info=True)
+            except Exception:
+                # Whatever the layer raises when Redis is away: the poll goes on.
+                outage.began()
                 await asyncio.sleep(SAFETY_POLL_S)
 
     async def _look(self) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from django.core.cache import caches
 
 from sessions import bell
 from sessions.events import Event
-
-log = structlog.get_logger(__name__)
+from sessions.outages import Outage
 
 TTL_S = 20
+
+_cache = Outage("the live cache")
 
 
 def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
@@ -25,8 +25,9 @@ def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
         caches["live"].set(_name(session_id, key), (type_, data), TTL_S)
     except Exception:
         # A full disk or an absent Redis costs grey text, never a line or a sound.
-        log.warning("flash.failed", session=session_id, exc_info=True)
+        _cache.began()
         return
+    _cache.ended()
     bell.ring(session_id)
 
 
@@ -36,8 +37,9 @@ def current(session_id: int, keys: list[str]) -> dict[str, Event]:
     try:
         found = caches["live"].get_many(names)
     except Exception:
-        log.warning("flash.unreadable", session=session_id, exc_info=True)
+        _cache.began()  # as above
         return {}
+    _cache.ended()
     return {names[name]: Event(0, *value) for name, value in found.items()}
 
 

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from sessions import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("session/new", views.create, name="create"),
+    path("session/<uuid:public_id>", views.session, name="session"),
+    path(
+        "sign-in", LoginView.as_view(redirect_authenticated_user=True), name="login"
+    ),
+    path("sign-out", LogoutView.as_view(), name="logout"),
+]

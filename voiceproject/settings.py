@@ -334,7 +334,10 @@ LOGGING: dict[str, Any] = {
             "processor": (
                 structlog.processors.JSONRenderer()
                 if LOG_JSON
-                else structlog.dev.ConsoleRenderer(colors=False)
+                # Plain: a traceback with locals would hold names, words and tokens.
+                else structlog.dev.ConsoleRenderer(
+                    colors=False, exception_formatter=structlog.dev.plain_traceback
+                )
             ),
             "foreign_pre_chain": _SHARED_PROCESSORS,
         }
