@@ -19,15 +19,18 @@ _FIELDS = ("word", "start_ms", "end_ms", "probability")
 
 
 def timed(claim: Claim, words: tuple[Word, ...]) -> list[list[Any]]:
-    """The words as the table keeps them, on the session's timeline."""
+    """The words as the table keeps them, on the session's timeline.
+
+    Never before the voice was heard: models put a first word at the sound's beginning,
+    which is the pre-roll.
+    """
     zero_ms = claim.audio_start_ms
+
+    def at(seconds: float) -> int:
+        return max(claim.start_ms, zero_ms + round(seconds * 1000))
+
     return [
-        [
-            word.text,
-            max(0, zero_ms + round(word.start_s * 1000)),
-            max(0, zero_ms + round(word.end_s * 1000)),
-            word.probability,
-        ]
+        [word.text, at(word.start_s), at(word.end_s), word.probability]
         for word in words
     ]
 
