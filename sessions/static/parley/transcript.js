@@ -1,0 +1,183 @@
+/**
+ * The transcript on the page. Changes are drawn once per animation frame, so that a
+ * replay of thousands of lines costs one layout.
+ */
+
+import { position } from "./clock.js";
+import { Lines } from "./lines.js";
+import { face } from "./speakers.js";
+import { Tones } from "./tones.js";
+
+const TOGETHER_MS = 20000; // lines of one speaker this close share a heading
+const PINNED_PX = 80;
+const PARTIAL_MS = 30000; // a provisional line nobody renews is taken away
+const SPOKEN_MOST = 3; // lines read out at once
+
+export class Transcript {
+  /** Elements: `scroller` holds `list` (ol); `empty`, `jump` and `live` stand beside. */
+  constructor({ scroller, list, empty, jump, live, speakers, now = () => Date.now() }) {
+    Object.assign(this, { scroller, list, empty, jump, live, speakers, now });
+    this.lines = new Lines();
+    this.tones = new Tones();
+    this.elements = new Map();
+    this.changed = new Set();
+    this.pinned = true;
+    this.unseen = 0;
+    this.readOut = false; // history is not read aloud, only what comes
+    this.spoken = [];
+    scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    jump.addEventListener("click", () => this.jumpToLive());
+    new ResizeObserver(() => this.settle()).observe(list);
+    new ResizeObserver(() => this.settle()).observe(scroller);
+    setInterval(() => this.clearStale(), 5000);
+  }
+
+  /** An utterance or a partial. */
+  say(event) {
+    const line = this.lines.take(event, this.now());
+    if (!line) return;
+    if (line.final && !line.text.trim()) this.forget(line);
+    else this.touch(line);
+    if (line.final && this.readOut) this.spoken.push(`${line.name}: ${line.text}`);
+  }
+
+  tone(event) {
+    this.tones.take(event);
+    const { participant, start_ms, end_ms } = event;
+    for (const line of this.lines.over(participant, start_ms, end_ms)) this.touch(line);
+  }
+
+  touch(line) {
+    this.changed.add(line);
+    this.frame ??= requestAnimationFrame(() => this.draw());
+  }
+
+  /** From the last changed line to the first: what follows a line stands already. */
+  draw() {
+    this.frame = null;
+    const { sorted } = this.lines;
+    let left = [...this.changed].filter((line) => this.lines.has(line)).length;
+    let added = 0;
+    for (let i = sorted.length - 1; left > 0; i -= 1) {
+      if (!this.changed.has(sorted[i])) continue;
+      added += this.drawLine(i);
+      left -= 1;
+    }
+    this.changed.clear();
+    this.empty.hidden = sorted.length > 0;
+    if (!this.pinned) this.unseen += added;
+    this.settle();
+    this.speak();
+  }
+
+  /** Draw the line at `index`; 1 when it is new on the page, else 0. */
+  drawLine(index) {
+    const line = this.lines.sorted[index];
+    const next = this.elements.get(this.lines.sorted[index + 1]?.id) ?? null;
+    const known = this.elements.get(line.id);
+    const element = known ?? document.createElement("li");
+    if (!known || element.nextElementSibling !== next) {
+      this.list.insertBefore(element, next);
+    }
+    this.elements.set(line.id, element);
+    this.fill(element, line);
+    this.join(index);
+    this.join(index + 1);
+    return known ? 0 : 1;
+  }
+
+  fill(element, line) {
+    const slot = this.speakers.slot(line.participant, line.name);
+    const words = document.createElement("p");
+    words.className = "words";
+    const [firm, tail] = [line.text.slice(0, line.stable), line.text.slice(line.stable)];
+    if (firm) words.append(span("firm", firm));
+    if (tail) words.append(span("tail", tail));
+    const tone = this.tones.of(line.participant, line.start, line.end);
+    if (tone) words.append(" ", toneLabel(tone));
+    element.className = line.final ? "line" : "line partial";
+    element.dataset.slot = slot;
+    element.replaceChildren(face(line.name, slot), this.heading(line), words);
+  }
+
+  heading(line) {
+    const heading = document.createElement("div");
+    heading.className = "who";
+    const time = document.createElement("time");
+    time.textContent = position(line.start);
+    heading.append(span("name", line.name), time);
+    return heading;
+  }
+
+  /** Lines of one speaker in a row are one paragraph under one name. */
+  join(index) {
+    const [before, line] = [this.lines.sorted[index - 1], this.lines.sorted[index]];
+    const together =
+      before?.participant === line?.participant &&
+      line?.start - before?.end < TOGETHER_MS;
+    this.elements.get(line?.id)?.classList.toggle("follows", together);
+  }
+
+  forget(line) {
+    const index = this.lines.remove(line);
+    this.elements.get(line.id)?.remove();
+    this.elements.delete(line.id);
+    this.join(index);
+  }
+
+  clearStale() {
+    for (const line of this.lines.stale(this.now() - PARTIAL_MS)) this.forget(line);
+    this.empty.hidden = this.lines.sorted.length > 0;
+  }
+
+  scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    this.pinned = scrollHeight - clientHeight - scrollTop < PINNED_PX;
+    if (this.pinned) this.unseen = 0;
+    this.showJump();
+  }
+
+  jumpToLive() {
+    this.pinned = true;
+    this.unseen = 0;
+    this.settle();
+    this.scroller.focus({ preventScroll: true });
+  }
+
+  settle() {
+    if (this.pinned) this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.showJump();
+  }
+
+  showJump() {
+    this.jump.hidden = this.pinned;
+    const lines = this.unseen === 1 ? "1 new line" : `${this.unseen} new lines`;
+    this.jump.textContent = this.unseen ? `Jump to live · ${lines}` : "Jump to live";
+  }
+
+  /** Tell a screen reader; of a burst only the newest lines. */
+  speak() {
+    if (!this.spoken.length) return;
+    for (const text of this.spoken.slice(-SPOKEN_MOST)) {
+      const line = document.createElement("p");
+      line.textContent = text;
+      this.live.append(line);
+    }
+    while (this.live.childElementCount > 2 * SPOKEN_MOST) this.live.firstChild.remove();
+    this.spoken = [];
+  }
+}
+
+function span(className, text) {
+  const element = document.createElement("span");
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+function toneLabel({ label, mock }) {
+  const element = span("tone", label);
+  element.title = mock ? "How it sounded (made up: no classifier)" : "How it sounded";
+  if (mock) element.classList.add("mock");
+  return element;
+}
