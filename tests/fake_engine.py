@@ -69,7 +69,7 @@ class SlowEngine(FakeEngine):
     """Takes long enough to be killed at it."""
 
     def final(self, audio: bytes, *, language: str) -> Recognised:
-        time.sleep(0.25)
+        time.sleep(0.2)
         return super().final(audio, language=language)
 
 

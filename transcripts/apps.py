@@ -11,11 +11,13 @@ class TranscriptsConfig(AppConfig):
     def ready(self) -> None:
         from django_q.signals import post_spawn
 
-        # By reference, so that web processes do not import what only workers need.
+        from transcripts import taskqueue
+
+        taskqueue.install()
         post_spawn.connect(_on_worker_spawn, dispatch_uid="transcripts.keeper")
 
 
 def _on_worker_spawn(**kwargs: object) -> None:
-    from transcripts import tasks
+    from transcripts import tasks  # what only workers need is imported there
 
     tasks.on_spawn(**kwargs)
