@@ -27,7 +27,7 @@ class Bell:
             self.rung.append((task, args, cluster))
         return self.works
 
-    def waiting(self, cluster: str = doorbell.STT) -> int | None:  # noqa: ARG002
+    def waiting(self, cluster: str = doorbell.STT) -> int | None:
         return self.unheard
 
     def count(self, task: str) -> int:

@@ -31,7 +31,7 @@ def live_cache(settings: Settings) -> None:
 
 
 @pytest.fixture
-def room(transactional_db: None, bell: Bell, live_cache: None) -> Room:  # noqa: ARG001
+def room(transactional_db: None, bell: Bell, live_cache: None) -> Room:
     return Room()
 
 

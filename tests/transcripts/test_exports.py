@@ -34,8 +34,9 @@ def cues(text: str, kind: str, folder: Path) -> list[tuple[int, int, str]]:
     found = []
     with av.open(str(path)) as container:
         for packet in container.demux(container.streams[0]):
-            if packet.pts is None or packet.time_base is None:
+            if packet.pts is None or packet.duration is None:
                 continue
+            assert packet.time_base is not None
             start_ms = round(float(packet.pts * packet.time_base) * 1000)
             length_ms = round(float(packet.duration * packet.time_base) * 1000)
             found.append((start_ms, length_ms, bytes(packet).decode()))

@@ -134,7 +134,7 @@ def test_nothing_is_shown_after_the_end_of_the_utterance(
     alice = room.joins("Alice")
     partials.offer(saying(alice, "hello"))
 
-    def end_meanwhile(audio: bytes, *, language: str) -> Recognised:  # noqa: ARG001
+    def end_meanwhile(audio: bytes, *, language: str) -> Recognised:
         partials.withdraw(room.session.pk, alice.pk)
         return Recognised("hello")
 
