@@ -62,5 +62,9 @@ def on_http_error(request: HttpRequest, e: HttpError) -> HttpResponse:
 @api.exception_handler(Exception)
 def on_fault(request: HttpRequest, e: Exception) -> HttpResponse:
     # Our fault: the traceback is for the log, the caller gets the documented shape.
-    log.error("api.failed", path=request.resolver_match and request.resolver_match.route, exc_info=e)
+    log.error(
+        "api.failed",
+        path=request.resolver_match and request.resolver_match.route,
+        exc_info=e,
+    )
     return _error(request, "internal", "Something went wrong on our side.", 500)

@@ -129,7 +129,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -142,6 +141,7 @@ INSTALLED_APPS = [
     "sessions.apps.SessionsConfig",
     "transcripts.apps.TranscriptsConfig",
     "bot.apps.BotConfig",
+    "voiceproject",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make run` and `make test`.
+# Python 3.11 or newer is assumed, and nothing else: uv is fetched into .uv/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.8
+UV := .uv/bin/uv
+PY := .venv/bin/python
+DEMO := STT_MODEL=tests/speech/model VAD_SOFT_MAX_S=8
+
+.PHONY: help run demo test lint format bench requirements
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1  /p' $(MAKEFILE_LIST)
+
+run: .venv/run.done ## start everything at http://localhost:8000
+	@exec $(PY) manage.py runall
+
+demo: .venv/run.done ## the same, with speakers who talk into it; needs no account
+	@exec env $(DEMO) $(PY) manage.py runall --demo
+
+test: .venv/dev.done ## install what the tests need, and run them all
+	@tests/prepare.sh
+	@exec env PYTHONDEVMODE=1 $(PY) -m pytest $(ARGS)
+
+lint: .venv/dev.done ## ruff, mypy, import-linter, djlint
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy . \
+	  && .venv/bin/lint-imports && $(PY) -m djlint templates --lint --quiet
+
+format: .venv/dev.done ## write the code the way lint wants it
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+
+bench: .venv/dev.done ## print the figures the README claims
+	@for bench in bench/[a-z]*.py; do $(PY) $$bench; done
+
+requirements: $(UV) ## write requirements.txt anew from the lock
+	@$(UV) export --frozen --no-dev --quiet -o requirements.txt
+
+$(UV):
+	@bash .ci/get-uv $(UV_VERSION)
+
+.venv/run.done: $(UV) uv.lock
+	@$(UV) sync --frozen --no-dev --inexact --quiet && touch $@
+
+.venv/dev.done: $(UV) uv.lock
+	@$(UV) sync --frozen --inexact --quiet && touch $@ .venv/run.done

@@ -1,0 +1,236 @@
+"""A real installation for tests: every process of the Procfile, on a port of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from voiceproject.supervision import Program, read_procfile
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = ROOT / "tests" / "speech" / "model"
+PATIENCE_S = 90.0
+STOP_S = 10.0
+ALL = ("web", "bot", "stt", "media")
+
+
+def free_port() -> int:
+    """A port nobody listens at just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, condition: Callable[[], Any], *, within_s: float) -> Any:
+    """The first true value of `condition`; fails with `what` when it takes too long."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within_s} s: {what}")
+
+
+class Stack:
+    """One installation in a temporary folder. `env` overrides settings."""
+
+    def __init__(self, *, programs: tuple[str, ...] = ALL, **env: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="parley-stack-"))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}"
+        self.token = ""
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._programs = programs
+        inherited = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONDEVMODE", "SYSTEMROOT")
+        self.env = {n: os.environ[n] for n in inherited if n in os.environ} | {
+            "DATA_DIR": str(self.folder),
+            "WEB_PORT": str(self.port),
+            "STT_MODEL": str(MODEL),
+            "HF_HUB_OFFLINE": "1",
+            "STT_CPU_THREADS": "2",
+            "PYTHONPATH": str(ROOT / "tests"),
+            **env,
+        }
+
+    def __enter__(self) -> Stack:
+        try:
+            self.manage("migrate", "-v0")
+            self.manage(
+                "createsuperuser",
+                "--noinput",
+                "--username",
+                "admin",
+                "--email",
+                "a@b.c",
+            )
+            self.token = self.manage("createtoken", "admin").strip()
+            for name in self._programs:
+                self.start(name)
+            self.wait_healthy()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def manage(self, *words: str) -> str:
+        """Run a management command; what it prints."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self.env | {"DJANGO_SUPERUSER_PASSWORD": "parley"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        return done.stdout
+
+    def start(self, name: str) -> None:
+        """Start one process exactly as the Procfile says."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                _words(name),
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process and its children, as a lost machine would."""
+        process = self.processes.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop_one(self, name: str) -> float:
+        """SIGTERM one process, alone; how long it took to go, in seconds."""
+        process = self.processes.pop(name)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise AssertionError(f"{name} did not stop: {self.log(name)}") from None
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        """Stop everything, and see that nothing is left behind."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + STOP_S
+        for process in self.processes.values():
+            try:
+                process.wait(max(until - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self.processes.clear()
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def logs(self) -> str:
+        return "\n".join(f"== {name}\n{self.log(name)}" for name in self._programs)
+
+    def health(self) -> dict[str, Any]:
+        """GET /health, or {} while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return {}
+
+    def wait_healthy(self) -> None:
+        """Until the web answers, and speech-to-text has made up its mind if it runs."""
+
+        def settled() -> bool:
+            for name, process in self.processes.items():
+                assert process.poll() is None, f"{name} died: {self.log(name)}"
+            parts = self.health().get("parts")
+            if not parts:
+                return False
+            decided = parts["speech"]["state"] in ("ready", "missing")
+            return decided or "stt" not in self.processes
+
+        wait_for("healthy", settled, within_s=PATIENCE_S)
+
+    def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Call the API as the administrator; the decoded answer. Raises HTTPError."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api{path}",
+            data=data,
+            method=method,
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+                **headers,
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read().decode()
+        return json.loads(text) if "json" in answer.headers["Content-Type"] else text
+
+    def new_session(self, **options: Any) -> dict[str, Any]:
+        """Open a session: the API's answer with its addresses and token."""
+        made: dict[str, Any] = self.api("POST", "/sessions", options)
+        return made
+
+
+def _words(name: str) -> list[str]:
+    by_name: dict[str, Program] = {p.name: p for p in read_procfile(ROOT / "Procfile")}
+    words = by_name[name].command.split()
+    return [sys.executable if word == "python" else word for word in words]
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """A real Redis on a port of its own; yields its address."""
+    port = free_port()
+    folder = tempfile.mkdtemp(prefix="parley-redis-")
+    words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*words, "--save", "", "--appendonly", "no", "--dir", folder],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for("redis", lambda: _listens(port), within_s=10)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

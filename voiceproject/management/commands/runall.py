@@ -1,0 +1,82 @@
+"""`manage.py runall`: everything of one installation, under one supervisor."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from voiceproject import supervision
+from voiceproject.supervision import Program
+
+ADMIN = "admin"
+
+
+class Command(BaseCommand):
+    help = "Prepare the database, then run web, bot and workers until Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--demo", action="store_true", help="with speakers who talk into it"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        folder = Path(settings.DATA_DIR) / "run"
+        folder.mkdir(exist_ok=True)
+        self._claim(folder / "lock")
+        self._check_port()
+        call_command("migrate", verbosity=0, interactive=False)
+        self._first_administrator()
+        self._become_supervisor(folder, demo=options["demo"])
+
+    def _claim(self, path: Path) -> None:
+        """One supervisor per data folder; the lock lives as long as its process."""
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            message = f"Parley already runs with the data folder {settings.DATA_DIR}."
+            raise CommandError(message) from e
+        os.set_inheritable(handle, True)
+
+    def _check_port(self) -> None:
+        from voiceproject import web
+
+        try:
+            web.check_free(settings.WEB_HOST, settings.WEB_PORT)
+        except web.PortTakenError as e:
+            raise CommandError(f"{e}. Choose another with WEB_PORT=…") from e
+
+    def _first_administrator(self) -> None:
+        users = get_user_model().objects
+        if users.filter(is_superuser=True).exists():
+            return
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(ADMIN, password=password)
+        self.stdout.write(
+            f"\n  An administrator was made: {ADMIN}, password {password}\n"
+            "  (said only this once; `manage.py changepassword admin` sets another)\n"
+        )
+
+    def _become_supervisor(self, folder: Path, *, demo: bool) -> None:
+        base = Path(settings.BASE_DIR)
+        programs = supervision.read_procfile(base / "Procfile")
+        if demo:
+            programs.append(Program("speakers", "python manage.py speakers"))
+        programs.append(Program("announce", "python manage.py announce"))
+        path = folder / "supervisord.conf"
+        text = supervision.configuration(
+            programs, base=base, folder=folder, root=os.geteuid() == 0
+        )
+        path.write_text(text, encoding="utf-8")
+        self.stdout.flush()
+        words = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(path)]
+        os.execv(words[0], [*words, *(["-u", "root"] if os.geteuid() == 0 else [])])  # noqa: S606

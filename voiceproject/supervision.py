@@ -1,0 +1,104 @@
+"""The supervisor's configuration, made from the Procfile.
+
+supervisord starts, restarts with back-off and stops the processes. Each is signalled
+alone: django-q2's parent deadlocks when its whole process group is.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = """\
+; Made from the Procfile at every start: changes here are lost.
+[supervisord]
+nodaemon=true
+silent=true
+loglevel=warn
+logfile=/dev/null
+logfile_maxbytes=0
+pidfile={folder}/supervisord.pid
+directory={base}
+{user}
+"""
+
+PROGRAM = """\
+[program:{name}]
+command={command}
+directory={base}
+autorestart={restart}
+startsecs={settled_s}
+startretries=1000000
+stopsignal=TERM
+stopwaitsecs={stop_s}
+stopasgroup=false
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=/dev/fd/1
+stdout_logfile_maxbytes=0
+
+"""
+
+# Stopped in this order, each with its seconds before SIGKILL: below 10 in all.
+GROUPS = (
+    ("front", ("speakers", "announce", "bot"), 2),
+    ("web", ("web",), 3),
+    ("workers", ("stt", "media"), 3),
+)
+ONCE = frozenset({"announce"})
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One line of a Procfile."""
+
+    name: str
+    command: str
+
+
+def read_procfile(path: Path) -> list[Program]:
+    """The programs of a Procfile. Raises ValueError for a line that is none."""
+    programs = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, command = line.partition(":")
+        if not (colon and name.strip().isidentifier() and command.strip()):
+            raise ValueError(f"{path.name}: not `name: command`: {line!r}")
+        programs.append(Program(name.strip(), command.strip()))
+    return programs
+
+
+def configuration(
+    programs: list[Program], *, base: Path, folder: Path, root: bool
+) -> str:
+    """supervisord's configuration file; `root`: we are, and mean to stay it."""
+    parts = [HEAD.format(folder=folder, base=base, user="user=root" if root else "")]
+    by_name = {program.name: program for program in programs}
+    for priority, (group, names, stop_s) in enumerate(reversed(GROUPS), start=1):
+        present = [by_name.pop(name) for name in names if name in by_name]
+        parts += [_program(p, base=base, stop_s=stop_s) for p in present]
+        if present:
+            members = ",".join(program.name for program in present)
+            parts.append(
+                f"[group:{group}]\nprograms={members}\npriority={priority}\n\n"
+            )
+    if by_name:
+        raise ValueError(f"programs without a place: {', '.join(by_name)}")
+    return "".join(parts)
+
+
+def _program(program: Program, *, base: Path, stop_s: int) -> str:
+    once = program.name in ONCE
+    words = shlex.split(program.command)
+    words = [sys.executable if word == "python" else word for word in words]
+    return PROGRAM.format(
+        name=program.name,
+        command=shlex.join(words).replace("%", "%%"),
+        base=base,
+        restart="false" if once else "true",
+        settled_s=0 if once else 2,
+        stop_s=stop_s,
+    )

@@ -1,0 +1,81 @@
+"""The web process: Daphne with our limits and our way to stop.
+
+Daphne's own stop cancels every connection where it stands. Ours first lets captures
+write down what they have heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+
+import structlog
+from daphne.endpoints import build_endpoint_description_strings
+from daphne.server import Server, reactor, twisted_loop
+
+from sessions.capture.registry import registry
+
+log = structlog.get_logger(__name__)
+
+SETTLE_S = 2.5
+"""How long captures get to write down their last words; the supervisor waits 4 s."""
+WEEK_S = 7 * 24 * 3600
+
+
+class PortTakenError(Exception):
+    """Somebody else listens at our address."""
+
+
+def serve(host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Raises PortTakenError."""
+    from voiceproject.asgi import application
+
+    check_free(host, port)
+    server = Server(
+        application,
+        endpoints=build_endpoint_description_strings(host=host, port=port),
+        signal_handlers=False,
+        server_name="parley",
+        verbosity=0,
+        websocket_timeout=WEEK_S,  # a day, Daphne's default, is shorter than some talks
+        ready_callable=_stop_in_order,
+    )
+    log.info("web.started", host=host, port=port)
+    server.run()
+    log.info("web.stopped")
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises PortTakenError when the address is in use: Daphne would only log it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as e:
+            raise PortTakenError(f"{host}:{port} cannot be used: {e.strerror}") from e
+
+
+def _stop_in_order() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        twisted_loop.add_signal_handler(number, _begin_to_stop)
+
+
+def _begin_to_stop() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        twisted_loop.add_signal_handler(number, lambda: None)  # once is enough
+    _stopping.add(twisted_loop.create_task(_stop()))
+
+
+_stopping: set[asyncio.Task[None]] = set()
+
+
+async def _stop() -> None:
+    try:
+        async with asyncio.timeout(SETTLE_S):
+            await registry().shut_down()
+    except Exception:
+        # Whatever could not be written in time is the recovery's; we must end.
+        log.exception("web.stopped_early")
+    reactor.stop()
