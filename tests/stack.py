@@ -25,6 +25,14 @@ MODEL = ROOT / "tests" / "speech" / "model"
 PATIENCE_S = 90.0
 STOP_S = 10.0
 ALL = ("web", "bot", "stt", "media")
+# In one process: each start of Django costs a second.
+PREPARE = """
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+get_user_model().objects.create_superuser("admin", password="parley")
+call_command("createtoken", "admin")
+"""
 
 
 def free_port() -> int:
@@ -69,16 +77,7 @@ class Stack:
 
     def __enter__(self) -> Stack:
         try:
-            self.manage("migrate", "-v0")
-            self.manage(
-                "createsuperuser",
-                "--noinput",
-                "--username",
-                "admin",
-                "--email",
-                "a@b.c",
-            )
-            self.token = self.manage("createtoken", "admin").strip()
+            self.token = self.manage("shell", "-v0", "-c", PREPARE).strip()
             for name in self._programs:
                 self.start(name)
             self.wait_healthy()
@@ -96,7 +95,7 @@ class Stack:
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
-            env=self.env | {"DJANGO_SUPERUSER_PASSWORD": "parley"},
+            env=self.env,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
