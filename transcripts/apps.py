@@ -11,7 +11,7 @@ class TranscriptsConfig(AppConfig):
     def ready(self) -> None:
         from django_q.signals import post_spawn
 
-        from transcripts import taskqueue
+        from transcripts import checks, taskqueue  # noqa: F401 (registers the checks)
 
         taskqueue.install()
         post_spawn.connect(_on_worker_spawn, dispatch_uid="transcripts.keeper")

@@ -148,8 +148,9 @@ def _load(found: weights.Weights) -> Any:
             cpu_threads=settings.STT_CPU_THREADS,
             local_files_only=True,
         )
-    except (RuntimeError, ValueError) as e:
-        # A truncated file, a compute type this device lacks, a GPU that is away.
+    except Exception as e:
+        # A truncated file, a compute type this device lacks, a GPU that is away: three
+        # native libraries read the folder, each with errors of its own.
         log.warning("model.load_failed", model=found.name, exc_info=True)
         message = f"Speech model {found.name!r} could not be loaded: {_short(e)}"
         raise ModelMissingError(message) from e

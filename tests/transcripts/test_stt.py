@@ -266,8 +266,9 @@ def test_people_do_not_read_the_machines_paths(settings: Settings) -> None:
     assert caught.value.folder == Path("/somewhere/secret/small")
 
 
-def test_a_broken_file_is_a_missing_model(folder: Path) -> None:
-    (folder / "model.bin").write_bytes(b"not a model")
+@pytest.mark.parametrize("file", ["model.bin", "tokenizer.json", "config.json"])
+def test_a_broken_file_is_a_missing_model(folder: Path, file: str) -> None:
+    (folder / file).write_bytes(b"{not a model")
     with pytest.raises(ModelMissingError, match="could not be loaded"):
         WhisperEngine()
 
