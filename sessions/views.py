@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -11,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -48,8 +50,8 @@ def create(request: HttpRequest) -> HttpResponse:
         return _list(request, form, status=422)
     assert request.user.is_authenticated
     made = opening.open_browser_session(owner=request.user, **form.cleaned_data)
-    found = addresses.of(made.session, base=request, token=made.token)
-    return redirect(found["page_url"])
+    page = reverse("session", args=[made.session.public_id])
+    return redirect(f"{page}?{urlencode({'token': made.token})}")
 
 
 @require_safe

@@ -182,7 +182,7 @@ class SessionPage {
 
   feedChanged() {
     const { state } = this.feed;
-    if (state === "open") this.wakeLock.hold();
+    if (state === "open" && this.isAlive) this.wakeLock.hold();
     else if (state !== "connecting") this.wakeLock.release();
     clearTimeout(this.lostTimer);
     if (state === "open" || state === "closed") this.banners.set("network", "");

@@ -1,0 +1,20 @@
+"""Waiting for something that happens elsewhere, with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+PATIENCE_S = 10.0
+LOOK_S = 0.02
+
+
+async def until(
+    happened: Callable[[], object], *, within_s: float = PATIENCE_S, what: str = ""
+) -> None:
+    """Return as soon as `happened()` is true. Raises AssertionError at the deadline."""
+    deadline = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < deadline, f"did not happen: {what or happened}"
+        await asyncio.sleep(LOOK_S)
