@@ -80,6 +80,13 @@ class Ear:
         start = self._endpointer.start
         return (self._judged - start) * WINDOW / RATE if start is not None else 0.0
 
+    @property
+    def settled(self) -> int:
+        """The position before which no sound can belong to an utterance to come."""
+        start = self._endpointer.start
+        windows = start if start is not None else self._judged
+        return self._position(max(windows * WINDOW - self._preroll, self._given))
+
     def add(self, placed: Placed) -> None:
         """Take the track's next sound; gaps become silence, or a jump."""
         if self._expected is None:

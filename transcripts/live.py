@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -50,16 +51,21 @@ class Hearing:
     track: Track
     ear: Ear
     room: Room
-    inbox: list[Placed] = field(default_factory=list)
+    inbox: deque[Placed] = field(default_factory=deque)
     ending: bool = False
     heard_at: float = 0.0
     partial_at: float = 0.0
     rev: int = 0
     written: asyncio.Future[None] | None = None
+    done_to: int = 0  # what the ear is through with
+    on_their_way: list[int] = field(default_factory=list)  # cuts that are not rows yet
 
     def hear(self, placed: Placed) -> None:
         self.inbox.append(placed)
         self.room.wake()
+
+    def settled(self) -> int:
+        return min([self.done_to, *self.on_their_way])
 
     async def close(self) -> None:
         """Hear out what came, and wait until the last utterance is a row."""
@@ -128,15 +134,23 @@ class Room:
                     self._thread, self.step, self._clock()
                 )
                 for item in step:
-                    found.put_nowait(item)
-                    if item.closed:
-                        self._hearings.remove(item.hearing)
+                    self._hand_on(item, found)
+                for hearing in self._hearings:
+                    hearing.done_to = hearing.ear.settled
                 if not more:
                     await self._pause()
-            await found.join()
+                if not self._hearings:
+                    await found.join()  # while it waits, a new track may come
         finally:
             for helper in helpers:
                 helper.cancel()
+
+    def _hand_on(self, item: Found, queue: asyncio.Queue[Found]) -> None:
+        if item.cut is not None:
+            item.hearing.on_their_way.append(item.cut.audio_start)
+        queue.put_nowait(item)
+        if item.closed:
+            self._hearings.remove(item.hearing)
 
     async def _pause(self) -> None:
         await asyncio.sleep(TICK_S)
@@ -161,11 +175,10 @@ class Room:
 
     def _take_in(self, hearing: Hearing, now: float) -> None:
         ending = hearing.ending  # read before the inbox: what came before it counts
-        inbox, hearing.inbox = hearing.inbox, []
-        for placed in inbox:
-            hearing.ear.add(placed)
-        if inbox:
+        if hearing.inbox:
             hearing.heard_at = now
+        while hearing.inbox:
+            hearing.ear.add(hearing.inbox.popleft())
         if ending and hearing.written is not None:
             hearing.ending = False
             hearing.ear.end()
@@ -220,6 +233,7 @@ class Room:
     async def _write(self, found: Found) -> None:
         if found.cut is not None:
             await self._record(found.hearing.track, found.cut)
+            found.hearing.on_their_way.remove(found.cut.audio_start)
         elif found.partial is not None:
             await database_sync_to_async(_offer)(found.hearing, found.partial)
         written = found.hearing.written
@@ -279,7 +293,7 @@ def _record(spoken: utterances.Spoken) -> None:
 
 
 def _offer(hearing: Hearing, cut: Cut) -> None:
-    """Ask for provisional text, unless the last answer is still out."""
+    """Ask for provisional text; a question not yet answered is replaced."""
     track = hearing.track
     partials.offer(
         partials.PartialRequest(

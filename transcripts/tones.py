@@ -57,6 +57,9 @@ class ToneSink:
     def hear(self, placed: Placed) -> None:
         self._enqueue(self._slicer.add(placed))
 
+    def settled(self) -> None:
+        """A tone that is lost with its process is not missed."""
+
     async def close(self) -> None:
         self._enqueue(self._slicer.flush())
         self._closing = True

@@ -51,6 +51,8 @@ UNFINISHED = (UtteranceState.PENDING, UtteranceState.CLAIMED)
 PIN_PROBABILITY = 0.7
 # A row that failed rests this long per attempt, so that others come first.
 REST_S = 2.0
+# Speech heard a second time is cut nearly, not exactly, as the first time.
+COVERED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,15 @@ class Backlog:
 
 
 def record(spoken: Spoken) -> None:
-    """Keep an utterance and its sound, and ring for a worker; twice is once."""
+    """Keep an utterance and its sound, and ring for a worker; twice is once.
+
+    A stream that returns after a crash says its last seconds again: what is covered by
+    rows of the same participant already is not kept a second time.
+    """
     with transaction.atomic():
+        if _is_covered(spoken):
+            log.info("utterance.heard_again", session=spoken.session_id)
+            return
         row, is_new = Utterance.objects.get_or_create(
             public_id=spoken.public_id,
             defaults={
@@ -97,6 +106,18 @@ def record(spoken: Spoken) -> None:
             transaction.on_commit(lambda: doorbell.ring(doorbell.DRAIN), robust=True)
     if is_new:
         log.info("utterance.recorded", session=spoken.session_id, utterance=row.pk)
+
+
+def _is_covered(spoken: Spoken) -> bool:
+    """Whether other rows of this participant hold nearly all of it already."""
+    others = Utterance.objects.filter(
+        participant=spoken.participant_id, end__gt=spoken.start, start__lt=spoken.end
+    ).exclude(public_id=spoken.public_id)
+    covered = sum(
+        min(end, spoken.end) - max(start, spoken.start)
+        for start, end in others.values_list("start", "end")
+    )
+    return covered >= COVERED * max(spoken.end - spoken.start, 1)
 
 
 def complete(

@@ -47,6 +47,7 @@ class Capture:
         self._zero = clock() - (wall() - started_at.timestamp())
         self._sinks = sinks
         self._timeline = TrackClock(origin=origin, received=received)
+        self._secured = received
         self._closed = False
 
     @property
@@ -58,6 +59,17 @@ class Capture:
     def received(self) -> int:
         """Samples at 48 kHz received or declared lost, over all connections."""
         return self._timeline.received
+
+    @property
+    def secured(self) -> int:
+        """How much of `received` need not be sent again if this process dies now: a
+        returning stream goes on here. At most what every sink has settled."""
+        settled = [at for sink in self._sinks if (at := sink.settled()) is not None]
+        if settled and self.origin is not None:
+            count = min(min(settled) - self.origin, self.received)
+            count -= count % (TIMELINE_RATE // self.rate)
+            self._secured = max(count, self._secured)
+        return self._secured
 
     def offer(self, data: bytes, *, skipped: int = 0) -> None:
         """Take one message; `skipped` samples at `rate` were lost before it."""

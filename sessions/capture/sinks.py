@@ -36,6 +36,10 @@ class Sink(Protocol):
     def hear(self, placed: Placed) -> None:
         """Take sound; positions rise, with gaps where there was none."""
 
+    def settled(self) -> int | None:
+        """The position before which everything is safe if the process dies now; None
+        if this sink would not miss anything."""
+
     async def close(self) -> None:
         """The track has ended: write down what is still open."""
 

@@ -1,0 +1,117 @@
+"""The web process is killed in mid-sentence: the speaker comes back, no word is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from speech import voices
+from stack import Stack
+from talk import Viewer, word_errors, words_of
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+STEP = 640  # bytes of 20 ms
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with Stack() as running:
+        yield running
+
+
+class Microphone:
+    """A browser's microphone in small: keeps all it captured, and goes on where the
+    server says it is."""
+
+    def __init__(self, url: str, pcm: NDArray[np.int16]) -> None:
+        self._url = f"{url}&name=Alice&stream={uuid.uuid4()}"
+        self._data = pcm.astype("<i2").tobytes()
+        self._at = 0
+        self.resumed_at: list[int] = []
+
+    async def speak(self) -> None:
+        """Say everything, in real time, over as many connections as it takes."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self._at < len(self._data):
+            try:
+                async with connect(self._url) as socket:
+                    await self._send_on(socket, began)
+            except (ConnectionClosed, OSError, TimeoutError):
+                await asyncio.sleep(0.2)
+
+    async def _send_on(self, socket: ClientConnection, began: float) -> None:
+        ready = json.loads(await asyncio.wait_for(socket.recv(), 10))
+        self._at = ready["bytes"]
+        self.resumed_at.append(self._at)
+        loop = asyncio.get_running_loop()
+        while self._at < len(self._data):
+            captured = int((loop.time() - began) * 32_000)
+            if self._at + STEP > captured:
+                await asyncio.sleep(0.02)
+                continue
+            await socket.send(self._data[self._at : self._at + STEP])
+            answer = json.loads(await asyncio.wait_for(socket.recv(), 10))
+            assert answer["ok"] is True
+            self._at += STEP
+        await socket.send('{"type": "stop"}')
+        await socket.wait_closed()
+
+
+async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:
+    phrases = voices.unseen_phrases(10, seed=5, min_words=3)
+    spoken = voices.speak_phrases(phrases, pause_s=1.1)
+    pcm = np.concatenate([voices.silence(0.5), spoken, voices.silence(1.5)])
+    pcm = pcm[: len(pcm) // 320 * 320]
+    session = stack.new_session()
+    microphone = Microphone(session["audio_url"], pcm)
+    speaking = asyncio.create_task(microphone.speak())
+    for _ in range(2):
+        await asyncio.sleep(7)
+        stack.kill("web")
+        stack.start("web")
+    await asyncio.wait_for(speaking, 90)
+    viewer = Viewer(session["events_url"])
+    reading = asyncio.create_task(viewer.read())
+
+    def everything_written(_: Viewer) -> bool:
+        found = stack.api("GET", f"/sessions/{session['id']}")
+        return bool(
+            found["speech"]["behind_s"] == 0 and viewer.last_seq == found["last_seq"]
+        )
+
+    await asyncio.sleep(0.5)
+    await viewer.until(everything_written, within_s=30)
+    reading.cancel()
+    assert len(microphone.resumed_at) >= 3
+    lines = sorted(viewer.lines, key=lambda e: e["start_ms"])
+    for before, after in zip(lines, lines[1:], strict=False):
+        assert before["end_ms"] <= after["start_ms"] + 40
+    said = words_of(" ".join(phrases))
+    heard = words_of(" ".join(line["text"] for line in lines))
+    print(f"{word_errors(said, heard)} errors in {len(said)} words, {len(lines)} lines")
+    assert word_errors(said, heard) <= 0.2 * len(said)
+    first = lines[0]["start_ms"]
+    onset = spoken_ms(pcm, 0)
+    for line in lines:
+        nearest = min(abs(line["start_ms"] - first - (s - onset)) for s in starts(pcm))
+        assert nearest <= 150, (line["start_ms"], starts(pcm))
+    people = stack.api("GET", f"/sessions/{session['id']}")["participants"]
+    assert [p["present"] for p in people] == [False]
+
+
+def starts(pcm: NDArray[np.int16]) -> list[float]:
+    """Where each phrase begins, in ms: sound after at least 0.9 s of silence."""
+    loud = np.flatnonzero(np.abs(pcm) > 300)
+    gaps = np.flatnonzero(np.diff(loud) > 0.7 * 16_000)
+    return [float(loud[0] / 16), *(float(loud[g + 1] / 16) for g in gaps)]
+
+
+def spoken_ms(pcm: NDArray[np.int16], number: int) -> float:
+    return starts(pcm)[number]
