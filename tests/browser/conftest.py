@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from browser.fake_server import FakeServer
+from numpy.typing import NDArray
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = "/usr/bin/chromium"
 OUTPUT = Path(__file__).resolve().parents[1] / "output"
 FLAGS = [
     "--no-sandbox",
@@ -31,28 +34,35 @@ WEATHER = ("Failed to load resource", "WebSocket connection to", "net::ERR_")
 NewPage = Callable[..., Awaitable[Page]]
 
 
-def write_tone(path: Path, *, hertz: float, seconds: float) -> Path:
-    """A WAV at 48 kHz, half of full scale."""
-    t = np.arange(round(seconds * 48_000)) / 48_000
-    pcm = (0.5 * 32767 * np.sin(2 * np.pi * hertz * t)).astype("<i2")
+def write_wav(path: Path, pcm: NDArray[np.int16], *, rate: int = 48_000) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(pcm.tobytes())
+        file.setframerate(rate)
+        file.writeframes(pcm.astype("<i2").tobytes())
     return path
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs chromium")
+    """One Chromium for all tests; what its microphone hears is a tone of 1 kHz."""
+    t = np.arange(4 * 48_000) / 48_000
+    tone = (0.5 * 32767 * np.sin(2 * np.pi * 1000 * t)).astype(np.int16)
     folder = tmp_path_factory.mktemp("browser")
-    tone = write_tone(folder / "tone.wav", hertz=1000, seconds=4)
+    async with browser_hearing(write_wav(folder / "tone.wav", tone)) as found:
+        yield found
+
+
+@asynccontextmanager
+async def browser_hearing(wav: Path, *, loop: bool = True) -> AsyncIterator[Browser]:
+    """A Chromium of its own whose microphone plays a file."""
+    if not os.access(CHROMIUM, os.X_OK):
+        pytest.skip("needs chromium")
+    played = f"{wav}" if loop else f"{wav}%noloop"
     async with async_playwright() as playwright:
         found = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={tone}"],
+            executable_path=CHROMIUM,
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={played}"],
         )
         yield found
         await found.close()

@@ -114,7 +114,8 @@ async def test_it_names_the_tone_that_weighs_most(blank: Page) -> None:
           const { Tones } = await import("/static/parley/tones.js");
           const tones = new Tones();
           const hear = (label, start, confidence) => tones.take(
-            { participant: "p", label, confidence, start_ms: start, end_ms: start + 1000 });
+            { participant: "p", label, confidence, start_ms: start,
+              end_ms: start + 1000 });
           hear("calm", 0, 0.9);
           hear("happy", 1000, 0.6);
           hear("happy", 2000, 0.6);
@@ -133,7 +134,7 @@ async def test_it_gives_people_faces(blank: Page) -> None:
           const { position } = await import("/static/parley/clock.js");
           const speakers = new Speakers();
           return [
-            ["Ada Lovelace", "zoë", "", "  Jean  Luc  Picard ", "🦊 fox"].map(initials),
+            ["Ada Lovelace", "zoë", "", "  Jean  Luc  Picard "].map(initials),
             [["1", "Ada"], ["2", "Ben"], ["3", "Ada"], ["1", "Ada"]]
               .map(([id, name]) => speakers.slot(id, name)),
             [0, 65000, 3665000].map(position),
@@ -141,7 +142,7 @@ async def test_it_gives_people_faces(blank: Page) -> None:
         }"""
     )
     assert found == [
-        ["AL", "Z", "?", "JP", "🦊F"],
+        ["AL", "Z", "?", "JP"],
         [0, 1, 0, 0],
         ["0:00", "1:05", "1:01:05"],
     ]

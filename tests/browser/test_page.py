@@ -229,6 +229,49 @@ async def test_it_stops_listening_when_the_session_ends(
     await until(lambda: server.speakers == 0)
 
 
+async def test_it_lets_go_when_the_page_is_left(
+    server: FakeServer, new_page: NewPage
+) -> None:
+    page = await opened(server, new_page, permissions=["microphone"])
+    await page.get_by_role("button", name="Speak").click()
+    await until(lambda: server.speakers == 1)
+    await page.goto(f"{server.url}/blank")
+    await until(lambda: server.speakers == server.followers == 0)
+
+
+async def test_it_stays_off_a_finished_session(
+    server: FakeServer, new_page: NewPage
+) -> None:
+    """Its lines are shown once; nothing is followed, nobody kept awake."""
+    alice = server.join("Alice")
+    server.say(alice, "the last words", at_s=1)
+    server.end("requested", state="ready")
+    page = await opened(server, new_page)
+    await expect(page.locator(".words")).to_have_text(["the last words"])
+    heading = page.get_by_role("heading", name="This session has ended")
+    await expect(heading).to_be_visible()
+    await until(lambda: server.followers == 0)
+    assert await page.evaluate("locks.asked") == 0
+
+
+async def test_it_says_when_the_microphone_is_unplugged(
+    server: FakeServer, new_page: NewPage
+) -> None:
+    page = await new_page(permissions=["microphone"])
+    await page.add_init_script(
+        "const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia ="
+        " async (what) => window.mic = await get(what);"
+    )
+    await page.goto(server.page)
+    await page.get_by_role("button", name="Speak").click()
+    await until(lambda: server.speakers == 1)
+    await page.evaluate("mic.getTracks()[0].dispatchEvent(new Event('ended'))")
+    await expect(page.get_by_text("The microphone has gone.")).to_be_visible()
+    await until(lambda: server.speakers == 0)
+    await expect(page.get_by_role("button", name="Speak")).to_be_enabled()
+
+
 async def test_it_says_why_it_cannot_hear(
     server: FakeServer, new_page: NewPage
 ) -> None:
@@ -252,7 +295,7 @@ async def test_it_tells_how_the_text_is_doing(
     await until(lambda: server.followers == 1)
     server.think(demo=True, behind_s=12.4)
     await expect(page.get_by_text("Demo model")).to_be_visible()
-    await expect(page.get_by_text("The text is 12 seconds behind.")).to_be_visible()
+    await expect(page.get_by_text("The text is 10 seconds behind.")).to_be_visible()
     server.think(state="missing", behind_s=0, message="data/models/small is empty.")
     missing = page.get_by_text("Speech model missing: data/models/small is empty.")
     await expect(missing).to_be_visible()

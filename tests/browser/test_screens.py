@@ -1,4 +1,4 @@
-"""How the pages look in every state: pictures for people, and that nothing overflows."""
+"""How the pages look in every state: pictures for people, and nothing overflows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Scheme = Literal["light", "dark"]
 WIDE = {"width": 1100, "height": 760}
 NARROW = {"width": 390, "height": 844}
 TALK = [
-    ("Alice Moreau", "Good morning, everybody. Shall we start with the plan for Monday?"),
+    ("Alice Moreau", "Good morning. Shall we start with the plan for Monday?"),
     ("Ben", "Yes, please. The report is done, I will send it today."),
     ("Ben", "Two questions are left, both about the budget."),
     ("Chen Wei", "I can take those. The first one is easy: we have what we need until"
      " Friday. For the second we should call the project team tomorrow."),
     ("Alice Moreau", "Thank you. Then let us save that as a task and go on."),
-    ("Zoë", "Before we do: the review of the new message screen is open since last week."),
+    ("Zoë", "Before we do: the review of the new message screen is open."),
     ("Alice Moreau", "Right. I add it to the note."),
 ]  # fmt: skip
 
@@ -39,6 +39,8 @@ async def shoot(page: Page, name: str) -> None:
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert await page.evaluate(wider) <= 0, "the page scrolls sideways"
+    foot = "document.querySelector('.foot')?.getBoundingClientRect().bottom ?? 0"
+    assert await page.evaluate(f"{foot} <= innerHeight"), "the controls are cut off"
 
 
 async def live(server: FakeServer, new_page: NewPage, **options: Any) -> Page:
@@ -136,7 +138,7 @@ def my_sessions() -> str:
     titles = ["Monday planning", "", "A rather long title of a talk about the budget of"
               " the next quarter and what it means"]  # fmt: skip
     states = ["active", "ready", "finishing"]
-    rows = [VoiceSession(title=t, language="en") for t in titles]
+    rows = [VoiceSession(title=t, source="browser", language="en") for t in titles]
     page = Paginator(rows, 20).get_page(1)
     context = {
         "user": User(username="ada"),

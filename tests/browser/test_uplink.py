@@ -32,7 +32,8 @@ async ({ address, keepS, pause }) => {
   // Each sample is its own number, so that the other end can tell what it got.
   window.speak = (frames) => {
     for (let i = 0; i < frames; i += 1) {
-      const pcm = Int16Array.from({ length: 480 }, () => (window.counter++ % 30000) + 1);
+      const next = () => (window.counter++ % 30000) + 1;
+      const pcm = Int16Array.from({ length: 480 }, next);
       window.wallMs += 30;
       window.uplink.push(pcm.buffer);
     }

@@ -45,7 +45,7 @@ export class Dock {
     this.form.dataset.state = state;
     this.button.disabled = state === "asking" || state === "finishing";
     this.name.readOnly = state !== "off";
-    if (state !== "off") this.trouble = "";
+    if (["asking", "starting", "speaking"].includes(state)) this.trouble = "";
     this.kept = { holding: keeping(keptS, lostS), finishing: sending(keptS) }[state];
     this.say();
   }
@@ -69,6 +69,7 @@ export class Dock {
   /** Why speaking did not work; stands until the next attempt. */
   complain(message) {
     this.trouble = message;
+    this.told = "";
     this.say();
   }
 
@@ -76,6 +77,9 @@ export class Dock {
     const quiet = "Nothing comes from your microphone. Is it muted?";
     const words =
       this.trouble || (this.isQuiet ? quiet : this.kept || WORDS[this.state].hint);
+    // Seconds that count up are for the eye: read out once.
+    this.hint.ariaLive = this.told === this.state ? "off" : "polite";
+    this.told = words ? this.state : "";
     if (this.hint.textContent !== words) this.hint.textContent = words;
     this.hint.classList.toggle("trouble", Boolean(this.trouble) || this.isQuiet);
   }

@@ -39,7 +39,7 @@ class SessionPage {
     this.api = new Api({ url: here, token: config.token, csrf: config.csrf });
     this.banners = new Banners({ container: part("banners"), order: BANNERS });
     this.wakeLock = new WakeLock();
-    const speakers = new Speakers();
+    const speakers = (this.speakers = new Speakers());
     this.presence = new Presence({
       list: part("people"),
       empty: part("nobody"),
@@ -85,6 +85,7 @@ class SessionPage {
   start() {
     this.listen();
     this.drawState();
+    this.tick();
     if (!document.hidden && (this.lastSeq || !this.isComplete)) this.feed.open();
     this.refresh().catch(() => {}); // the feed's own attempts tell of a lost network
     setInterval(() => this.tick(), 1000);
@@ -201,6 +202,8 @@ class SessionPage {
     const live = !event.seq || event.seq > this.lastSeq;
     this.lastSeq = Math.max(this.lastSeq, this.feed.last);
     this.transcript.readOut = live;
+    // In the order of the log, so that everybody has the same colour on every screen.
+    if (event.participant) this.speakers.slot(event.participant, event.name);
     this.handlers[event.type]?.(event, live);
     if (this.isComplete && this.feed.last >= this.lastSeq) this.feed.close();
   }
@@ -234,8 +237,9 @@ class SessionPage {
     this.banners.set("speech", words[state] ?? "", {
       tone: state === "loading" ? "calm" : "warning",
     });
-    const late = state === "ready" && behind >= BEHIND_S;
-    this.banners.set("behind", late ? `The text is ${seconds(behind)} behind.` : "");
+    const late = state === "ready" && behind >= BEHIND_S && !this.isComplete;
+    const rough = behind < 10 ? behind : 5 * Math.round(behind / 5);
+    this.banners.set("behind", late ? `The text is ${seconds(rough)} behind.` : "");
   }
 
   become(state, reason) {
@@ -273,6 +277,7 @@ class SessionPage {
     part("end")?.remove();
     part("copy").hidden = true;
     remember(`link.${config.id}`, "");
+    if (this.isComplete) this.banners.set("behind", "");
     this.wakeLock.release();
     if (this.voice.state !== "off") this.voice.stop();
     this.tick();
@@ -305,6 +310,7 @@ class SessionPage {
 
   voiceClosed(why, message) {
     if (why === "refused") this.dock.complain(message || "The server refuses the sound.");
+    if (why === "unplugged") this.dock.complain("The microphone has gone.");
     if (why === "replaced") this.dock.complain("You speak in another window now.");
     if (why === "ended") this.refresh().catch(() => {});
   }

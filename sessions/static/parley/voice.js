@@ -39,7 +39,7 @@ export class Voice {
     const microphone = new Microphone({
       workletUrl: this.workletUrl,
       onFrame: (frame) => this.hear(frame),
-      onLost: () => this.stop(),
+      onLost: () => this.lose(),
     });
     this.asking = true;
     this.onChange(this);
@@ -82,6 +82,12 @@ export class Voice {
     if (microphone) await microphone.stop();
     uplink?.stop();
     this.onChange(this);
+  }
+
+  /** The device was unplugged, or the permission taken back. */
+  async lose() {
+    await this.stop();
+    this.onClose("unplugged", "");
   }
 
   /** The page goes away: no time for anything but letting go. */
