@@ -1,4 +1,4 @@
-"""A real installation for tests: every process of the Procfile, on a port of its own."""
+"""A real installation for tests: the Procfile's processes, on a port of their own."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The web process is killed in mid-sentence: the speaker comes back, no word is lost."""
+"""The web is killed in mid-sentence: the speaker comes back, no word is lost."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import uuid
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:
     reading.cancel()
     assert len(microphone.resumed_at) >= 3
     lines = sorted(viewer.lines, key=lambda e: e["start_ms"])
-    for before, after in zip(lines, lines[1:], strict=False):
+    for before, after in itertools.pairwise(lines):
         assert before["end_ms"] <= after["start_ms"] + 40
     said = words_of(" ".join(phrases))
     heard = words_of(" ".join(line["text"] for line in lines))

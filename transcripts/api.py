@@ -1,4 +1,4 @@
-"""The transcript as a file: GET /api/sessions/{id}/transcript.{txt,srt,vtt,json,jsonl}."""
+"""GET …/transcript.{txt,srt,vtt,json,jsonl}: what was said, as a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Error(Schema):
     summary="Transcript as txt, srt, vtt, json or jsonl",
 )
 def read_transcript(
-    request: HttpRequest, public_id: str, suffix: str, download: bool = False
+    request: HttpRequest, public_id: str, suffix: str, *, download: bool = False
 ) -> HttpResponse:
     """What has its text so far, in the order it was said."""
     caller = request.auth  # type: ignore[attr-defined]

@@ -32,8 +32,8 @@ class Utterance(models.Model):
     )
     start = models.BigIntegerField()
     end = models.BigIntegerField()
-    # 16-bit little-endian mono at 16 kHz, from `audio_start` (before `start`: pre-roll);
-    # null once the text is in.
+    # 16-bit little-endian mono at 16 kHz, from `audio_start` (before `start` by the
+    # pre-roll); null once the text is in.
     audio = models.BinaryField(null=True)
     audio_start = models.BigIntegerField()
 

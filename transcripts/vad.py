@@ -44,7 +44,7 @@ class VadState:
 
 
 class Vad(Protocol):
-    """Speech probabilities 0…1; `windows` is (n, 512) float32 −1…1, a state each."""
+    """Speech probabilities 0…1; `windows` is (n, 512) float32 in ±1, a state each."""
 
     def __call__(self, windows: Floats, states: list[VadState]) -> Floats: ...
 

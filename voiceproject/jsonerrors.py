@@ -1,4 +1,4 @@
-"""Below /api/ every error is JSON, also those Django answers before the API is asked."""
+"""Below /api/ every error is JSON, also what Django answers before the API is asked."""
 
 from __future__ import annotations
 

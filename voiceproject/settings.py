@@ -32,7 +32,7 @@ def envfloat(name: str, default: float, *, least: float = 0.0) -> float:
     return _at_least(name, value, least)
 
 
-def envbool(name: str, default: bool) -> bool:  # noqa: FBT001 (as os.getenv reads)
+def envbool(name: str, *, default: bool) -> bool:
     words = {"true": True, "1": True, "false": False, "0": False, "": default}
     value = os.environ.get(name, "").strip().lower()
     if value not in words:
@@ -111,7 +111,7 @@ PUBLIC_URL = envstr("PUBLIC_URL", "").rstrip("/")
 
 # --- Django -----------------------------------------------------------------------
 
-DEBUG = envbool("DEBUG", False)
+DEBUG = envbool("DEBUG", default=False)
 SECRET_KEY = envsecret("SECRET_KEY", "") or _kept_secret_key(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
@@ -295,7 +295,7 @@ VAD_SOFT_MAX_S = envfloat("VAD_SOFT_MAX_S", 15.0, least=1.0)
 
 STT_MODEL = envstr("STT_MODEL", "small")
 STT_MODELS_DIR = envpath("STT_MODELS_DIR", DATA_DIR / "models")
-STT_DOWNLOAD = envbool("STT_DOWNLOAD", True)
+STT_DOWNLOAD = envbool("STT_DOWNLOAD", default=True)
 STT_DEVICE = envstr("STT_DEVICE", "cpu")
 STT_COMPUTE_TYPE = envstr("STT_COMPUTE_TYPE", "int8")
 STT_CPU_THREADS = envint("STT_CPU_THREADS", 4, least=1)
@@ -304,9 +304,9 @@ STT_LANGUAGE = envstr("STT_LANGUAGE", "")
 STT_HOTWORDS = envstr("STT_HOTWORDS", "")
 STT_LEASE_S = envfloat("STT_LEASE_S", 120.0, least=1.0)
 STT_MAX_ATTEMPTS = envint("STT_MAX_ATTEMPTS", 5, least=1)
-STT_PARTIALS = envbool("STT_PARTIALS", True)
+STT_PARTIALS = envbool("STT_PARTIALS", default=True)
 # Cheaper provisional text from a shorter audio context; how accurate is not known.
-STT_PARTIAL_CONTEXT = envbool("STT_PARTIAL_CONTEXT", False)
+STT_PARTIAL_CONTEXT = envbool("STT_PARTIAL_CONTEXT", default=False)
 # What turns sound into words: a class like transcripts.stt.WhisperEngine.
 STT_ENGINE = envstr("STT_ENGINE", "transcripts.stt.WhisperEngine")
 
@@ -319,7 +319,7 @@ TONE_MIN_CONFIDENCE = envfloat("TONE_MIN_CONFIDENCE", 0.5)
 # --- logs -------------------------------------------------------------------------
 
 LOG_LEVEL = envchoice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR"))
-LOG_JSON = envbool("LOG_JSON", False)
+LOG_JSON = envbool("LOG_JSON", default=False)
 _SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,

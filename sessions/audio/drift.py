@@ -74,7 +74,7 @@ class DriftCorrection:
         self._start_up = START_UP  # how far back it may move while young
 
     def note(self, arrival: int, offset: int) -> None:
-        """A frame came on time at `arrival`, saying that sample 0 stands at `offset`."""
+        """A frame came on time at `arrival` and says: sample 0 stands at `offset`."""
         if self._began is None:
             self._began = arrival
         earned = max(arrival - self._now, 0) * PPM / 1_000_000 if self._now else 0.0

@@ -165,7 +165,9 @@ def test_a_delay_that_grows_is_not_mistaken_for_a_hole() -> None:
 
 def test_it_goes_on_at_its_place_over_a_new_connection() -> None:
     clock = TrackClock(origin=48_000, received=480_000)
-    backlog = [Frame(np.ones(320, np.int16), RATE, 26.0 + k * 0.001) for k in range(750)]
+    backlog = [
+        Frame(np.ones(320, np.int16), RATE, 26.0 + k * 0.001) for k in range(750)
+    ]
     placed = [p for frame in backlog for p in clock.place(frame)] + clock.flush()
     assert placed[0].position == 48_000 + 480_000
     assert placed[-1].end == 48_000 + 480_000 + 750 * 960

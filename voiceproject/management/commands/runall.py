@@ -45,7 +45,7 @@ class Command(BaseCommand):
         except BlockingIOError as e:
             message = f"Parley already runs with the data folder {settings.DATA_DIR}."
             raise CommandError(message) from e
-        os.set_inheritable(handle, True)
+        os.set_inheritable(handle, True)  # noqa: FBT003 (the standard library's)
 
     def _check_port(self) -> None:
         from voiceproject import web
