@@ -13,13 +13,14 @@ from channels.db import aclose_old_connections, database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from sessions import reaper
+from sessions import flashes, pulses, reaper
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 2.0
 """A killed worker's utterance waits this long, and a lost doorbell costs no more."""
+TIDY_EVERY_S = 600.0
 
 
 async def keep_house(stop: asyncio.Event) -> None:
@@ -27,6 +28,7 @@ async def keep_house(stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as rounds:
         rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, reap, stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
+        rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
 
 
 async def reap() -> None:
@@ -36,9 +38,14 @@ async def reap() -> None:
 
 
 async def sweep() -> None:
+    await asyncio.to_thread(pulses.beat, "bot")
     done = await database_sync_to_async(sweeper.sweep)(now=timezone.now())
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
+
+
+async def tidy() -> None:
+    await asyncio.to_thread(flashes.forget_old)
 
 
 async def _every(

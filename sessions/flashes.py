@@ -6,6 +6,10 @@ text is behind), in the "live" cache that all processes share.
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.core.cache import caches
@@ -15,6 +19,8 @@ from sessions.events import Event
 from sessions.outages import Outage
 
 TTL_S = 20
+FORGET_S = 3600
+"""Longer than anything in the live cache is meant to stay."""
 
 _cache = Outage("the live cache")
 
@@ -41,6 +47,22 @@ def current(session_id: int, keys: list[str]) -> dict[str, Event]:
         return {}
     _cache.ended()
     return {names[name]: Event(0, *value) for name, value in found.items()}
+
+
+def forget_old(*, wall: Callable[[], float] = time.time) -> int:
+    """Delete what expired long ago; returns how many files.
+
+    Redis does this itself. The embedded file cache does not, and lists its whole folder
+    at each write.
+    """
+    gone = 0
+    folder = getattr(caches["live"], "_dir", None)
+    for path in Path(folder).glob("*.djcache") if folder else ():
+        with contextlib.suppress(OSError):
+            if wall() - path.stat().st_mtime > FORGET_S:
+                path.unlink()
+                gone += 1
+    return gone
 
 
 def _name(session_id: int, key: str) -> str:

@@ -1,0 +1,34 @@
+"""Signs of life: what each process says of itself in the live cache, for /health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from django.core.cache import caches
+
+from sessions.outages import Outage
+
+KEPT_S = 3600
+
+_cache = Outage("the live cache, for signs of life")
+
+
+def beat(name: str, *, wall: Callable[[], float] = time.time) -> None:
+    """Say that the process `name` lives. Never raises."""
+    try:
+        caches["live"].set(f"pulse:{name}", wall(), KEPT_S)
+    except Exception:
+        _cache.began()  # a cache that is away must not stop what lives
+    else:
+        _cache.ended()
+
+
+def age_s(name: str, *, wall: Callable[[], float] = time.time) -> float | None:
+    """Seconds since the last sign of life; None if there is none."""
+    try:
+        at: float | None = caches["live"].get(f"pulse:{name}")
+    except Exception:
+        _cache.began()  # as above
+        return None
+    return None if at is None else max(wall() - at, 0.0)
