@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import structlog
 from channels.db import aclose_old_connections, database_sync_to_async
@@ -26,15 +27,30 @@ TIDY_EVERY_S = 600.0
 async def keep_house(stop: asyncio.Event) -> None:
     """Make the rounds until `stop` is set."""
     async with asyncio.TaskGroup() as rounds:
-        rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, reap, stop))
+        rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, Reaping(), stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
-        rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
 
 
-async def reap() -> None:
-    done = await reaper.cycle(now=timezone.now())
-    if done.idle or done.half_ended:
-        log.info("reaper.ended", idle=done.idle, half_ended=done.half_ended)
+class Reaping:
+    """The reaper's rounds. After a round that failed, and at first, everybody gets the
+    whole idle time to come back: nobody could be heard meanwhile."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = timezone.now) -> None:
+        self._clock = clock
+        self._watched_since: datetime | None = None
+
+    async def __call__(self) -> None:
+        now = self._clock()
+        since, self._watched_since = self._watched_since or now, None
+        done = await reaper.cycle(now=now, watched_since=since)
+        self._watched_since = since
+        if done.idle or done.half_ended or done.gone:
+            log.info(
+                "reaper.ended",
+                idle=done.idle,
+                half_ended=done.half_ended,
+                gone=done.gone,
+            )
 
 
 async def sweep() -> None:
@@ -57,7 +73,7 @@ async def _every(
             await work()
         except Exception:
             # A locked or absent database today is a working one next round.
-            log.exception("housekeeping.failed", work=work.__name__)
+            log.exception("housekeeping.failed", work=repr(work))
         try:
             await asyncio.wait_for(stop.wait(), seconds)
         except TimeoutError:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from sessions import access, addresses, finish, opening, queries, wire
+from sessions import access, addresses, finish, names, opening, queries, wire
+from sessions.background import spawn
 from sessions.callers import Caller, identify, identify_async
 from sessions.capture.registry import registry
 from sessions.errors import SessionEndedError, VoiceError
@@ -33,8 +34,14 @@ class Error(Schema):
     message: str
 
 
+def _visible(title: str) -> str:
+    return names.clean(title, longest=200)
+
+
 class NewSession(Schema):
-    title: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    title: Annotated[
+        str, StringConstraints(max_length=200), AfterValidator(_visible)
+    ] = ""
     # ISO 639-1, as the speech model names languages; empty: detect.
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = ""
     record: bool = True
@@ -164,7 +171,7 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     """200 while the session lives or is stored, 404 otherwise."""
     session = _session(request, public_id)
     people = [
-        {"id": str(p.public_id), "name": p.name, "present": p.connections > 0}
+        {"id": str(p.public_id), "name": p.name, "present": p.is_present}
         for p in session.participants.all()
     ]
     found = addresses.of(session, base=request, token=caller_of(request).token)
@@ -181,10 +188,20 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
 async def end_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     """Ends the session for everybody; what was said last is still written down."""
     session = await database_sync_to_async(_session)(request, public_id)
-    if not session.is_open or not await finish.end(session.pk, reason="requested"):
+    if not session.is_open:
+        raise SessionEndedError
+    # Goes on when the caller hangs up in the middle of it.
+    if not await asyncio.shield(spawn(_end(session.pk), name="session.end")):
         raise SessionEndedError
     await session.arefresh_from_db()
     return {"id": str(session.public_id), "state": session.state}
+
+
+async def _end(session_id: int) -> bool:
+    try:
+        return await finish.end(session_id, reason="requested")
+    except ExceptionGroup:
+        return True  # some steps failed and are in the log; the session is marked
 
 
 @router.get("/{public_id}/events", auth=identify_async, summary="The live feed (SSE)")
@@ -198,7 +215,6 @@ async def stream_events(
     except VoiceError:
         cursor = 0  # an id that is none of ours: everything, rather than nothing
     session = await database_sync_to_async(_session)(request, public_id)
-    registry().keep_viewed()
     return StreamingHttpResponse(
         _server_sent(session.pk, cursor),
         content_type="text/event-stream",
@@ -207,7 +223,15 @@ async def stream_events(
 
 
 async def _server_sent(session_id: int, after: int) -> AsyncIterator[str]:
-    yield "retry: 1000\n\n"
+    with registry().viewing(session_id):
+        yield "retry: 1000\n\n"
+        async with contextlib.aclosing(_lines(session_id, after)) as lines:
+            async for line in lines:
+                yield line
+
+
+async def _lines(session_id: int, after: int) -> AsyncGenerator[str, None]:
+    """The feed as lines of an event stream, with a comment where it is quiet."""
     stream = feed().follow(session_id, after=after)
     async with contextlib.aclosing(stream):
         coming = asyncio.ensure_future(anext(stream))

@@ -33,24 +33,26 @@ def identify(request: HttpRequest) -> Caller | None:
     A cookie counts for a change only together with the CSRF token. Raises VoiceError
     `csrf` otherwise.
     """
-    if token := _token(request):
-        return Caller(access.user_of(token), token)
+    if bearer := _bearer(request):
+        return Caller(access.user_of(bearer), bearer)
+    # An EventSource and a link cannot set a header. Only a session's own token may
+    # stand in an address: those are kept in logs and histories.
+    token = request.GET.get("token", "")
     user = get_user(request)
     if not user.is_authenticated:
-        return None
-    if request.method not in SAFE and check_csrf(request) is not None:
-        message = "The CSRF token is missing or wrong: load the page again."
-        raise VoiceError("csrf", message, status=403)
-    return Caller(user)
+        return Caller(None, token) if token else None
+    if request.method in SAFE or check_csrf(request) is None:
+        return Caller(user, token)
+    if token:
+        return Caller(None, token)
+    message = "The CSRF token is missing or wrong: load the page again."
+    raise VoiceError("csrf", message, status=403)
 
 
 identify_async = database_sync_to_async(identify)
 """The same for asynchronous views."""
 
 
-def _token(request: HttpRequest) -> str:
+def _bearer(request: HttpRequest) -> str:
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and value.strip():
-        return value.strip()
-    # An EventSource and a link cannot set a header.
-    return request.GET.get("token", "")
+    return value.strip() if scheme.lower() == "bearer" else ""

@@ -10,10 +10,11 @@ import contextlib
 import json
 import time
 import uuid
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
-from channels.db import aclose_old_connections, database_sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
@@ -22,11 +23,12 @@ from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.capture import Capture
-from sessions.capture.registry import Held, Stop, registry, stop_each
+from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
-from sessions.errors import NotAllowedError, SessionEndedError, VoiceError
+from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.models import Participant, VoiceSession
+from sessions.participants import Stream
 from sessions.wire import AudioAddress, Close, WireError
 
 log = structlog.get_logger(__name__)
@@ -48,15 +50,59 @@ class SessionConsumer(AsyncWebsocketConsumer):
     # Names no layer: a microphone must not depend on Redis.
     channel_layer_alias = "none"
     _closed = False
+    _opening: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Also after an error and when the server cancels us: nothing stays behind.
+            self._closed = True
+            if self._opening is not None:
+                await asyncio.wait([self._opening])
+            await self.released()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.receive":
+            # channels would have each frame wait for the database's thread.
+            await self.websocket_receive(message)
+        else:
+            await super().dispatch(message)
 
     async def connect(self) -> None:
         # A close code reaches the client only after the handshake.
         await self.accept()
-        await aclose_old_connections()
+        # Not cut short by a cancellation: half an opening would stay behind.
+        self._opening = spawn(self._guarded(self.opened()), name="socket.open")
+        await asyncio.shield(self._opening)
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None
+    ) -> None:
+        if not self._closed:
+            await self._guarded(self.received(text_data, bytes_data))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self.opened()
+            await work
         except VoiceError as e:
+            await self.released()
             await self.refuse(e)
+        except Exception:
+            # Our fault: this socket ends and its client comes again.
+            log.exception("socket.failed")
+            await self.released()
+            await self.close_once(Close.FAULT, "Something went wrong on our side.")
+
+    async def disconnect(self, code: int) -> None:
+        self._closed = True
+
+    async def received(self, text: str | None, data: bytes | None) -> None:
+        """One message, text or bytes. Raises VoiceError for what we do not take."""
+        raise NotImplementedError  # abstract: each consumer's own
+
+    async def released(self) -> None:
+        """Let go of what this connection holds; may be called often."""
 
     async def opened(self) -> None:
         raise NotImplementedError  # abstract: each consumer's own
@@ -75,24 +121,25 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def session(self, token: str) -> VoiceSession:
         """The session of the address. Raises VoiceError."""
-        user = self.scope.get("user")
-        if not token and not self._same_origin():
-            raise NotAllowedError
+        # A cookie counts only on our own pages; other sites' scripts carry it too.
+        user = self.scope.get("user") if self._same_origin() else None
         return await database_sync_to_async(access.session_for)(
             self.scope["url_route"]["kwargs"]["public_id"], user=user, token=token
         )
 
     def _same_origin(self) -> bool:
-        """A cookie counts only on our own pages; other sites' scripts carry it too."""
         headers = dict(self.scope["headers"])
-        origin = headers.get(b"origin", b"").split(b"://")[-1]
-        return origin == headers.get(b"host")
+        origin = headers.get(b"origin", b"").decode("latin1")
+        host = headers.get(b"host", b"").decode("latin1")
+        ours = {f"http://{host}", f"https://{host}", *settings.CSRF_TRUSTED_ORIGINS}
+        return bool(host) and origin in ours
 
 
 class AudioConsumer(SessionConsumer):
     """`/session/{id}/audio`: one connection of one speaker."""
 
     _held: Held | None = None
+    _settling: asyncio.Task[None] | None = None
 
     async def opened(self) -> None:
         address = wire.audio_address(self.scope["query_string"])
@@ -102,55 +149,51 @@ class AudioConsumer(SessionConsumer):
         self._rate = address.rate
         self._seconds = Allowance(1.05, settings.AUDIO_MAX_AHEAD_S)
         self._messages = Allowance(MESSAGES_PER_S, MESSAGES_BURST)
-        person = await self._join(session, address)
-        self._held = self._capture(session, person, address)
+        connection = str(uuid.uuid4())
+        person = await database_sync_to_async(participants.join)(
+            session.pk,
+            key=str(address.stream or connection),
+            name=address.name,
+            connection=connection,
+        )
+        try:
+            capture = self._capture(session, person, address)
+        except Exception:
+            await _leave(session.pk, person.pk, connection=connection)
+            raise
+        self._held = Held(capture, self._stop, connection)
         registry().add(self._held)
         if address.stream:
-            received = self._held.capture.received
-            bytes_ = received * address.rate // TIMELINE_RATE * 2
+            bytes_ = capture.received * address.rate // TIMELINE_RATE * 2
             await self.answer({"type": "ready", "bytes": bytes_})
-
-    async def _join(self, session: VoiceSession, address: AudioAddress) -> Participant:
-        key = str(address.stream or uuid.uuid4())
-        join = database_sync_to_async(participants.join)
-        person = await join(session.pk, key=key, name=address.name)
-        if older := registry().of_participant(person.pk):
-            # The same stream again: the older connection is dead or a mistake, and
-            # what it heard must count before we say where to go on.
-            await stop_each(older, Stop.REPLACED)
-            await person.arefresh_from_db()
-        return person
 
     def _capture(
         self, session: VoiceSession, person: Participant, address: AudioAddress
-    ) -> Held:
+    ) -> Capture:
+        """A capture that goes on where the stream's last one was, if it had one."""
         track = Track(
             session.pk, session.public_id, person.pk, person.public_id, person.name
         )
         assert session.started_at is not None  # active sessions have a time zero
-        capture = Capture(
+        origin, received = None, 0
+        if address.stream:
+            origin, received = _replace_older(person)
+        return Capture(
             track,
             started_at=session.started_at,
             rate=address.rate,
             sinks=open_sinks(track),
-            origin=person.stream_origin if address.stream else None,
-            received=person.stream_samples if address.stream else 0,
+            origin=origin,
+            received=received,
         )
-        return Held(capture, self._stop)
 
-    async def receive(
-        self, text_data: str | None = None, bytes_data: bytes | None = None
-    ) -> None:
-        if self._held is None or self._closed:
+    async def received(self, text: str | None, data: bytes | None) -> None:
+        if self._held is None or self._settling is not None:
             return
-        try:
-            if bytes_data is not None:
-                await self._take_sound(bytes_data)
-            else:
-                await self._take_message(text_data or "")
-        except VoiceError as e:
-            await self._finish()
-            await self.refuse(e)
+        if data is not None:
+            await self._take_sound(data)
+        else:
+            await self._take_message(text or "")
 
     async def _take_sound(self, data: bytes) -> None:
         assert self._held is not None
@@ -166,10 +209,17 @@ class AudioConsumer(SessionConsumer):
         if message.type == "ping":
             await self.answer({"type": "pong"})
         elif message.type == "skip":
-            self._held.capture.offer(b"", skipped=message.samples)
+            self._skip(message.samples)
         else:
-            await self._finish()
+            await self.released()
             await self.close_once(Close.DONE, "stopped")
+
+    def _skip(self, samples: int) -> None:
+        assert self._held is not None
+        ahead_s = self._held.capture.ahead_s + samples / self._rate
+        if ahead_s > settings.AUDIO_MAX_AHEAD_S:
+            raise WireError("flood", "The stream is ahead of time.")
+        self._held.capture.offer(b"", skipped=samples)
 
     def _spend(self, seconds: float) -> None:
         now = time.monotonic()
@@ -179,29 +229,57 @@ class AudioConsumer(SessionConsumer):
             raise WireError("flood", "Sound came faster than time.")
 
     async def _stop(self, why: Stop) -> None:
-        await self._finish()
+        await self.released()
         await self.close_once(CLOSE_BY_STOP[why], why.value)
 
-    async def _finish(self) -> None:
-        """Write down what was heard. Once, and not cut short by a cancellation."""
-        held, self._held = self._held, None
-        if held is not None:
-            await asyncio.shield(spawn(self._settle(held), name="capture.settle"))
+    async def released(self) -> None:
+        """Write down what was heard: once. Whoever asks waits until it is done, and
+        nobody's cancellation cuts it short."""
+        if self._held is None:
+            return
+        if self._settling is None:
+            self._settling = spawn(_settle(self._held), name="capture.settle")
+        await asyncio.shield(self._settling)
 
-    async def _settle(self, held: Held) -> None:
-        try:
-            await held.capture.close()
-        finally:
-            registry().remove(held)
-            await database_sync_to_async(participants.leave)(
-                held.capture.track.participant_id,
-                stream_origin=held.capture.origin,
-                stream_samples=held.capture.received,
-            )
 
-    async def disconnect(self, code: int) -> None:
-        self._closed = True
-        await self._finish()
+def _replace_older(person: Participant) -> tuple[int | None, int]:
+    """Where a returning stream goes on. An older connection of it here is dead or a
+    mistake: what it had counts, and it takes no more from this moment on."""
+    origin, received = person.stream_origin, person.stream_samples
+    for held in registry().of_participant(person.pk):
+        held.capture.halt()
+        if held.capture.received >= received:
+            origin, received = held.capture.origin, held.capture.received
+        spawn(held.stop(Stop.REPLACED), name="capture.replaced")
+    return origin, received
+
+
+async def _settle(held: Held) -> None:
+    capture, track = held.capture, held.capture.track
+    stream = None
+    try:
+        await capture.close()
+        if capture.origin is not None:
+            # All of it is written down now: more than `secured` would say.
+            stream = Stream(track.participant_id, capture.origin, capture.received)
+    finally:
+        await _leave(
+            track.session_id,
+            track.participant_id,
+            connection=held.connection,
+            stream=stream,
+        )
+        # Last: until the table knows, whoever returns learns from us where to go on.
+        registry().remove(held)
+
+
+async def _leave(session_id: int, participant_id: int, **how: Any) -> None:
+    leave = database_sync_to_async(participants.leave)
+    try:
+        await leave(session_id, participant_id, **how)
+    except Exception:
+        # The database is away: the reaper takes the person off the list.
+        log.exception("participant.not_left", session=session_id)
 
 
 class LiveConsumer(SessionConsumer):
@@ -213,31 +291,27 @@ class LiveConsumer(SessionConsumer):
         token, after = wire.after_of(self.scope["query_string"])
         session = await self.session(token)
         self._messages = Allowance(10.0, READER_MESSAGES_BURST)
-        self._pump = spawn(self._send_on(session.pk, after), name="live")
-        registry().keep_viewed()
+        work = self._guarded(self._send_on(session.pk, after))
+        self._pump = spawn(work, name="live")
 
     async def _send_on(self, session_id: int, after: int) -> None:
         stream = feed().follow(session_id, after=after)
         async with contextlib.aclosing(stream):
-            async for event in stream:
-                await self.answer(event.to_json())
+            with registry().viewing(session_id):
+                async for event in stream:
+                    await self.answer(event.to_json())
 
-    async def receive(
-        self, text_data: str | None = None, bytes_data: bytes | None = None
-    ) -> None:
-        if self._closed or self._pump is None:
-            return
+    async def received(self, text: str | None, data: bytes | None) -> None:
         if not self._messages.take(1, now=time.monotonic()):
-            await self.refuse(WireError("flood", "Too many messages."))
-        elif bytes_data is not None or (text_data or "").strip() != '{"type":"ping"}':
-            await self.refuse(WireError("bad_frame", "This socket takes only pings."))
-        else:
-            await self.answer({"type": "pong"})
+            raise WireError("flood", "Too many messages.")
+        if data is not None or wire.text_message(text or "", rate=1).type != "ping":
+            raise WireError("bad_frame", "This socket takes only pings.")
+        await self.answer({"type": "pong"})
 
-    async def disconnect(self, code: int) -> None:
-        self._closed = True
-        if self._pump is not None:
-            await cancel_and_wait(self._pump)
+    async def released(self) -> None:
+        pump = self._pump
+        if pump is not None and pump is not asyncio.current_task():
+            await cancel_and_wait(pump)
 
 
 class NowhereConsumer(SessionConsumer):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-import structlog
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -24,7 +23,7 @@ from sessions.events import Event
 from sessions.models import Participant
 from sessions.outages import Outage
 
-log = structlog.get_logger(__name__)
+_database = Outage("the event log")
 
 TAIL = 500
 """Events kept in memory per followed session; who is further back reads the table."""
@@ -63,7 +62,9 @@ class Feed:
         """The sessions somebody follows."""
         return set(self._watched)
 
-    async def follow(self, session_id: int, *, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(
+        self, session_id: int, *, after: int = 0
+    ) -> AsyncGenerator[Event, None]:
         """Every stored event above `after`, each once and in order, then what comes;
         between them passing ones as they change. Ends only when the caller does."""
         wake = asyncio.Event()
@@ -74,7 +75,7 @@ class Feed:
                 wake.clear()
                 fresh = watched.since(cursor)
                 if fresh is None:
-                    fresh = await _read(session_id, cursor)
+                    fresh = await self._catch_up(session_id, cursor)
                 for event in fresh:
                     yield event
                     cursor = event.seq
@@ -87,6 +88,15 @@ class Feed:
                 await wake.wait()
         finally:
             self._unwatch(session_id, wake)
+
+    async def _catch_up(self, session_id: int, cursor: int) -> list[Event]:
+        """Read the log from `cursor` on, as soon as the database answers."""
+        while True:
+            try:
+                return await _read(session_id, cursor)
+            except (DatabaseError, OSError):
+                _database.began()
+                await asyncio.sleep(SAFETY_POLL_S)
 
     def _watch(self, session_id: int, wake: asyncio.Event) -> _Watched:
         watched = self._watched.get(session_id)
@@ -113,8 +123,12 @@ class Feed:
                 self._news.clear()
                 try:
                     await self._look()
-                except (DatabaseError, OSError):
-                    log.warning("feed.unreadable", exc_info=True)
+                except Exception:
+                    # Mostly an absent database. Whatever it is: without this task
+                    # everybody here would wait for ever.
+                    _database.began()
+                else:
+                    _database.ended()
                 pause = SAFETY_POLL_S if listener else settings.POLL_S
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), pause)

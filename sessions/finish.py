@@ -15,16 +15,17 @@ import structlog
 from channels.db import database_sync_to_async
 from django.db import transaction
 from django.utils.module_loading import import_string
+from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from sessions import lifecycle, participants
+from sessions import lifecycle, participants, queries
 from sessions.capture.registry import registry
 from sessions.models import State, VoiceSession
 
 log = structlog.get_logger(__name__)
 
 # The durable steps: callables(session id) -> whether the step is done, in order.
-STEPS = ("transcripts.backfill.complete",)
+STEPS = ("transcripts.backfill.complete", "transcripts.unrecorded.forget")
 
 STEP_DEADLINE_S = 10.0
 OTHERS_DEADLINE_S = 5.0
@@ -96,6 +97,26 @@ def ring(session_id: int) -> None:
     except Exception:
         # A broker that is away costs time only.
         log.warning("finish.not_rung", session=session_id, exc_info=True)
+
+
+def ring_all() -> list[int]:
+    """Ring for every end that is not complete, unless the workers have not yet heard
+    the last time: while none runs, nothing piles up. Returns the sessions."""
+    waiting = queries.finishing()
+    if not waiting or _unheard():
+        return []
+    for session_id in waiting:
+        ring(session_id)
+    return waiting
+
+
+def _unheard() -> bool:
+    try:
+        return bool(get_broker("media").queue_size())
+    except Exception:
+        # A broker that is away; also one that cannot count. `ring` will tell.
+        log.warning("finish.uncounted", exc_info=True)
+        return False
 
 
 def complete(session_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""THE writer of session state: one table of what may follow what, one conditional UPDATE.
+"""THE writer of session state: one table, one conditional UPDATE.
 
 Never does the work of an end (that is `finish`) and never deletes a row.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from sessions import events
@@ -47,6 +48,9 @@ def advance(
     changes = _changes(to, reason=reason, failure=failure, now=now or timezone.now())
     with transaction.atomic():
         won = VoiceSession.objects.filter(pk=session_id, state__in=sources)
+        if to == State.FINISHING:
+            # A session that failed before it began has no end to go through.
+            won = won.filter(started_at__isnull=False)
         if won.update(state=to, **changes) != 1:
             return False
         events.append(session_id, "state", {"state": to.value, "reason": reason})
@@ -55,12 +59,14 @@ def advance(
 
 
 def _changes(to: State, *, reason: str, failure: str, now: datetime) -> dict[str, Any]:
+    # What has ended once, ended then: a retry does not move it.
+    ended = Coalesce(F("ended_at"), now)
     if to == State.ACTIVE:
         return {"started_at": now, "heartbeat_at": now}
     if to == State.FINISHING:
-        return {"ended_at": now, "end_reason": reason}
+        return {"ended_at": ended, "end_reason": reason, "failure": ""}
     if to == State.FAILED:
-        return {"failure": failure, "ended_at": now, "end_reason": reason}
+        return {"failure": failure, "ended_at": ended, "end_reason": reason}
     return {}
 
 

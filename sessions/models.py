@@ -38,7 +38,7 @@ class VoiceSession(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     source = models.CharField(max_length=16, choices=Source)
-    # As the source names them (Discord snowflakes, phone extensions); "" if it has none.
+    # As the source names them (snowflakes, phone extensions); "" if it has none.
     guild_id = models.CharField(max_length=32, blank=True, default="")
     channel_id = models.CharField(max_length=64, blank=True, default="")
     user_id = models.CharField(max_length=64, blank=True, default="")
@@ -105,7 +105,7 @@ class VoiceSession(models.Model):
 
 
 class Participant(models.Model):
-    """One person in one session. Each connection of theirs is a track."""
+    """One person in one session; the newest of their connections holds them."""
 
     session = models.ForeignKey(
         VoiceSession, on_delete=models.CASCADE, related_name="participants"
@@ -119,7 +119,10 @@ class Participant(models.Model):
     language = models.CharField(max_length=8, blank=True, default="")
     joined_at = models.DateTimeField(default=timezone.now)
     left_at = models.DateTimeField(null=True, blank=True)
-    connections = models.PositiveIntegerField(default=0)
+    # The connection that holds this person, "" when none does. Its process renews
+    # `seen_at`; when that process dies, the reaper takes the person off the list.
+    held_by = models.CharField(max_length=36, blank=True, default="")
+    seen_at = models.DateTimeField(null=True, blank=True)
     # Where a broken browser stream goes on: samples received at 48 kHz, and the
     # position its first sample stands at.
     stream_samples = models.PositiveBigIntegerField(default=0)
@@ -135,6 +138,11 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return f"participant {self.public_id}"
+
+    @property
+    def is_present(self) -> bool:
+        """Whether a connection of theirs is open, as far as the database knows."""
+        return bool(self.held_by)
 
 
 class SessionEvent(models.Model):

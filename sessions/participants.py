@@ -1,37 +1,63 @@
-"""THE writer of participants: who joined, who left, where their stream goes on."""
+"""THE writer of participants: who joined, who left, where their stream goes on.
+
+The session's row is locked first, always: two who lock in different orders wait for
+each other for ever.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import structlog
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from sessions import events
 from sessions.errors import SessionEndedError
 from sessions.models import Participant, VoiceSession
+from sessions.names import clean
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 log = structlog.get_logger(__name__)
 
 NAME_MAX = 80
+STALE_S = 30.0
+"""Not renewed for so long (six beats): the process that held the person is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where a broken browser stream goes on: samples and positions at 48 kHz."""
+
+    participant_id: int
+    origin: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A connection that is open now."""
+
+    participant_id: int
+    connection: str
 
 
 def clean_name(raw: str) -> str:
     """A name fit for a screen: no control characters, no line breaks, 80 at most."""
-    visible = "".join(
-        " " if unicodedata.category(c) in {"Zs", "Zl", "Zp", "Cc"} else c
-        for c in unicodedata.normalize("NFC", raw)
-        if unicodedata.category(c) not in {"Cf", "Cs", "Co", "Cn"}
-    )
-    return " ".join(visible.split())[:NAME_MAX].strip()
+    return clean(raw, longest=NAME_MAX)
 
 
-def join(session_id: int, *, key: str, name: str) -> Participant:
-    """A connection of the person `key` opens: made on the first, found after that.
+def join(session_id: int, *, key: str, name: str, connection: str) -> Participant:
+    """The person `key`, now held by `connection`: made on the first, found after that.
 
-    Raises SessionEndedError when the session takes no more sound.
+    A newer connection takes the person over from an older one. Raises
+    SessionEndedError when the session takes no more sound.
     """
     with transaction.atomic():
         # Locks the row: nobody joins between the stop and the last one leaving.
@@ -42,57 +68,115 @@ def join(session_id: int, *, key: str, name: str) -> Participant:
         person, _ = Participant.objects.get_or_create(
             session=session, key=key, defaults={"name": name}
         )
-        Participant.objects.filter(pk=person.pk).update(
-            connections=F("connections") + 1, left_at=None
-        )
-        if person.connections == 0:
-            _tell(person, present=True)
+        _hold(person, connection)
     log.info("participant.joined", session=session_id, participant=person.pk)
     return person
 
 
 def leave(
-    participant_id: int, *, stream_origin: int | None = None, stream_samples: int = 0
+    session_id: int,
+    participant_id: int,
+    *,
+    connection: str,
+    stream: Stream | None = None,
 ) -> None:
-    """One connection closed; the last one takes the person off the list.
-
-    `stream_origin` and `stream_samples` are where a broken stream can go on.
-    """
-    with transaction.atomic():
-        row = Participant.objects.select_for_update().filter(pk=participant_id)
-        person = row.first()
-        if person is None or person.connections == 0:
+    """A connection closed; if it still held the person, they are off the list."""
+    with _locked(session_id, participant_id) as person:
+        if stream is not None:
+            note_streams([stream])
+        if person is None or person.held_by != connection:
             return
-        changes: dict[str, object] = {"connections": person.connections - 1}
-        if stream_origin is not None:
-            changes |= {
-                "stream_origin": stream_origin,
-                "stream_samples": stream_samples,
-            }
-        if person.connections == 1:
-            changes["left_at"] = timezone.now()
-            _tell(person, present=False)
-        row.update(**changes)
-    log.info("participant.left", session=person.session_id, participant=participant_id)
+        _release(person)
+    log.info("participant.left", session=session_id, participant=participant_id)
 
 
 def leave_all(session_id: int) -> int:
     """Take off the list whoever a dead process left on it; returns how many."""
     with transaction.atomic():
-        # The session's lock first, as `join` takes it.
         VoiceSession.objects.select_for_update().get(pk=session_id)
-        stale = list(Participant.objects.filter(session=session_id, connections__gt=0))
-        Participant.objects.filter(pk__in=[p.pk for p in stale]).update(
-            connections=0, left_at=timezone.now()
-        )
+        stale = list(_held().filter(session=session_id))
         for person in stale:
-            _tell(person, present=False)
+            _release(person)
     return len(stale)
+
+
+def leave_stale(*, since: datetime) -> int:
+    """Take off the lists whoever nobody has seen after `since`; returns how many."""
+    gone = 0
+    stale = _held().filter(seen_at__lt=since).values_list("session", "pk")
+    for session_id, pk in list(stale):
+        with _locked(session_id, pk) as person:
+            # Looked at again under the lock: they may just have come back.
+            if person and person.held_by and person.seen_at and person.seen_at < since:
+                _release(person)
+                gone += 1
+    return gone
+
+
+def renew(sights: Iterable[Sight], *, now: datetime | None = None) -> None:
+    """Say that these connections are open.
+
+    Whoever was taken off the list meanwhile (the database was away, and the reaper
+    faster) is put on it again.
+    """
+    now = now or timezone.now()
+    for sight in sights:
+        held = Participant.objects.filter(
+            pk=sight.participant_id, held_by=sight.connection
+        )
+        if not held.update(seen_at=now):
+            _put_back(sight)
+
+
+def note_streams(streams: Iterable[Stream]) -> None:
+    """Keep where streams go on. They only grow: an older connection's word does not
+    undo a newer one's."""
+    for stream in streams:
+        Participant.objects.filter(
+            pk=stream.participant_id, stream_samples__lte=stream.samples
+        ).update(stream_origin=stream.origin, stream_samples=stream.samples)
 
 
 def connected(session_id: int) -> int:
     """How many people have an open connection, in whatever process."""
-    return Participant.objects.filter(session=session_id, connections__gt=0).count()
+    return _held().filter(session=session_id).count()
+
+
+def _held() -> QuerySet[Participant]:
+    return Participant.objects.exclude(held_by="")
+
+
+@contextmanager
+def _locked(session_id: int, participant_id: int) -> Iterator[Participant | None]:
+    """The person, in a transaction that holds their session's row, or None."""
+    with transaction.atomic():
+        # Locks the row, and is cheap: the list of its columns is of no use here.
+        rows = VoiceSession.objects.select_for_update().filter(pk=session_id)
+        rows.values_list("pk").first()
+        people = Participant.objects.filter(pk=participant_id, session=session_id)
+        yield people.select_related("session").first()
+
+
+def _hold(person: Participant, connection: str) -> None:
+    Participant.objects.filter(pk=person.pk).update(
+        held_by=connection, seen_at=timezone.now(), left_at=None
+    )
+    if not person.held_by:
+        _tell(person, present=True)
+
+
+def _release(person: Participant) -> None:
+    Participant.objects.filter(pk=person.pk).update(held_by="", left_at=timezone.now())
+    _tell(person, present=False)
+
+
+def _put_back(sight: Sight) -> None:
+    known = Participant.objects.filter(pk=sight.participant_id, held_by="")
+    for session_id in known.values_list("session", flat=True):
+        with _locked(session_id, sight.participant_id) as person:
+            # Of a newer connection by now, or in a session that ends: left alone.
+            if person and not person.held_by and person.session.is_open:
+                _hold(person, sight.connection)
 
 
 def _tell(person: Participant, *, present: bool) -> None:

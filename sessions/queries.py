@@ -63,9 +63,7 @@ def idle(source: str, *, since: datetime) -> list[int]:
 
 def half_ended(*, since: datetime) -> list[int]:
     """Active sessions asked to stop before `since`: whoever did that has died."""
-    rows = VoiceSession.objects.filter(
-        state=State.ACTIVE, stop_requested_at__lt=since
-    )
+    rows = VoiceSession.objects.filter(state=State.ACTIVE, stop_requested_at__lt=since)
     return list(rows.values_list("pk", flat=True))
 
 

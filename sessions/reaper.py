@@ -9,7 +9,7 @@ import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from sessions import finish, queries
+from sessions import finish, participants, queries
 from sessions.models import Source
 
 log = structlog.get_logger(__name__)
@@ -20,26 +20,36 @@ HALF_ENDED_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What a cycle did, as ids of sessions."""
+    """What a cycle did, as ids of sessions; `gone` counts people."""
 
     idle: list[int]
     half_ended: list[int]
     rung: list[int]
+    gone: int
 
 
-async def cycle(*, now: datetime) -> Reaped:
-    """End idle browser sessions and half-ended ones; ring for unfinished ends."""
+async def cycle(*, now: datetime, watched_since: datetime | None = None) -> Reaped:
+    """End idle browser sessions and half-ended ones; ring for unfinished ends.
+
+    `watched_since`: from when on the database could be written without a break. While
+    it was away nobody could renew anything, and nobody is to blame for that.
+    """
     since = now - timedelta(seconds=settings.SESSION_IDLE_TTL_S)
-    candidates = await database_sync_to_async(queries.idle)(Source.BROWSER, since=since)
+    candidates: list[int] = []
+    if watched_since is None or watched_since <= since:
+        candidates = await database_sync_to_async(queries.idle)(
+            Source.BROWSER, since=since
+        )
+    gone = await database_sync_to_async(participants.leave_stale)(
+        since=now - timedelta(seconds=participants.STALE_S)
+    )
     idle = [pk for pk in candidates if await _end_idle(pk, since)]
     stuck = await database_sync_to_async(queries.half_ended)(
         since=now - timedelta(seconds=HALF_ENDED_S)
     )
     half_ended = [pk for pk in stuck if await _close(pk)]
-    rung = await database_sync_to_async(queries.finishing)()
-    for pk in rung:
-        await database_sync_to_async(finish.ring)(pk)
-    return Reaped(idle, half_ended, rung)
+    rung = await database_sync_to_async(finish.ring_all)()
+    return Reaped(idle, half_ended, rung, gone)
 
 
 async def _end_idle(session_id: int, since: datetime) -> bool:

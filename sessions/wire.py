@@ -23,6 +23,7 @@ class Close(IntEnum):
     """Why the server closed a WebSocket."""
 
     DONE = 1000
+    FAULT = 1011
     RESTARTING = 1012
     BAD_ADDRESS = 4000
     NOT_ALLOWED = 4003

@@ -202,7 +202,7 @@ class Ear:
         return cut
 
     def _piece(self, start: int, end: int, *, until: int) -> Cut:
-        """Windows `start` to `end`, with the pre-roll before and all `until` a sample."""
+        """Windows `start` to `end`, with the pre-roll, and all `until` a sample."""
         first = self._judged - len(self._windows)
         since = max(start * WINDOW - self._preroll, self._given, first * WINDOW)
         kept = np.concatenate(self._windows) if self._windows else np.zeros(0, np.int16)

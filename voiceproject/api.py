@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -56,6 +57,8 @@ def on_missing(request: HttpRequest, e: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def on_http_error(request: HttpRequest, e: HttpError) -> HttpResponse:
+    if isinstance(e.__cause__, RequestDataTooBig):
+        return _error(request, "too_large", "The request is too large.", 413)
     return _error(request, "bad_request", e.message, e.status_code)
 
 

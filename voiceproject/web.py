@@ -15,6 +15,7 @@ from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import Server, reactor, twisted_loop
 
 from sessions.capture.registry import registry
+from voiceproject import sockets
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ def serve(host: str, port: int) -> None:
     from voiceproject.asgi import application
 
     check_free(host, port)
+    sockets.install()
     server = Server(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),

@@ -48,7 +48,7 @@ class Capture:
         self._sinks = sinks
         self._timeline = TrackClock(origin=origin, received=received)
         self._secured = received
-        self._closed = False
+        self._halted = self._closed = False
 
     @property
     def origin(self) -> int | None:
@@ -71,9 +71,15 @@ class Capture:
             self._secured = max(count, self._secured)
         return self._secured
 
+    @property
+    def ahead_s(self) -> float:
+        """How far the stream's end is ahead of the clock, in seconds."""
+        end = ((self.origin or 0) + self.received) / TIMELINE_RATE
+        return end - (self._clock() - self._zero)
+
     def offer(self, data: bytes, *, skipped: int = 0) -> None:
         """Take one message; `skipped` samples at `rate` were lost before it."""
-        if self._closed:
+        if self._halted:
             return
         self.heard_at = self._clock()
         pcm = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
@@ -82,15 +88,21 @@ class Capture:
 
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
-        if not self._closed:
+        if not self._halted:
             self._pass_on(self._timeline.tick(self._clock() - self._zero))
 
+    def halt(self) -> None:
+        """Place the rest; nothing is taken from now on."""
+        if not self._halted:
+            self._halted = True
+            self._pass_on(self._timeline.flush())
+
     async def close(self) -> None:
-        """Place the rest and close every sink, each whatever the others do."""
+        """Halt, and close every sink, each whatever the others do."""
+        self.halt()
         if self._closed:
             return
         self._closed = True
-        self._pass_on(self._timeline.flush())
         for sink in self._sinks:
             try:
                 await sink.close()

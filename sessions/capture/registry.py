@@ -7,18 +7,20 @@ notices here within half a second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from channels.db import database_sync_to_async
-from django.db import Error as DatabaseError
 
-from sessions import lifecycle, queries
+from sessions import lifecycle, participants, queries
 from sessions.background import spawn
 from sessions.capture.capture import Capture
-from sessions.feed import feed
+from sessions.participants import Sight, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,8 @@ class Held:
     """A capture, and how to end its connection: waits until all is written down."""
 
     capture: Capture
-    stop: Callable[[Stop], Awaitable[None]]
+    stop: Callable[[Stop], Coroutine[Any, Any, None]]
+    connection: str
 
 
 class Registry:
@@ -50,6 +53,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._held: set[Held] = set()
+        self._viewers: Counter[int] = Counter()
         self._keeper: asyncio.Task[None] | None = None
 
     def add(self, held: Held) -> None:
@@ -74,9 +78,18 @@ class Registry:
         """The process ends: write down what was heard, and ask everybody to return."""
         await stop_each(list(self._held), Stop.RESTARTING)
 
-    def keep_viewed(self) -> None:
-        """Somebody follows a session here: see that its heart beats."""
+    @contextmanager
+    def viewing(self, session_id: int) -> Iterator[None]:
+        """Somebody follows a session here for as long as the block lasts: its heart
+        beats."""
+        self._viewers[session_id] += 1
         self._keep()
+        try:
+            yield
+        finally:
+            self._viewers[session_id] -= 1
+            if not self._viewers[session_id]:
+                del self._viewers[session_id]
 
     def _keep(self) -> None:
         if self._keeper is None or self._keeper.done():
@@ -85,28 +98,47 @@ class Registry:
     async def _keep_on(self) -> None:
         """Lives while there is anything to look after."""
         turn = 0
-        while self._held or feed().followed():
+        while self._held or self._viewers:
             for held in list(self._held):
-                held.capture.tick()
+                self._tick(held)
             try:
                 if turn % BEAT_EVERY == 0:
                     await self._beat()
                 if turn % WATCH_EVERY == 0:
                     await self._watch()
-            except (DatabaseError, OSError):
+            except Exception:
+                # Mostly an absent database. Whatever it is: without this task no heart
+                # beats, and every session here would be taken for idle.
                 log.warning("captures.unwatched", exc_info=True)
             turn += 1
             await asyncio.sleep(TICK_S)
 
+    def _tick(self, held: Held) -> None:
+        try:
+            held.capture.tick()
+        except Exception:
+            # One track's fault must not stop the hearts of all sessions.
+            log.exception("capture.failed", session=held.capture.track.session_id)
+
     async def _beat(self) -> None:
-        """Renew the sessions that have a follower, or sound since the last beat."""
+        """Renew the sessions that have a follower, or sound since the last beat; and
+        note how far each stream is safe."""
         recent = asyncio.get_running_loop().time() - BEAT_EVERY * TICK_S * 2
         heard = {
             h.capture.track.session_id
             for h in self._held
             if h.capture.heard_at >= recent
         }
-        await database_sync_to_async(lifecycle.touch)(heard | feed().followed())
+        await database_sync_to_async(lifecycle.touch)(heard | set(self._viewers))
+        held = list(self._held)
+        sights = [Sight(h.capture.track.participant_id, h.connection) for h in held]
+        await database_sync_to_async(participants.renew)(sights)
+        streams = [
+            Stream(capture.track.participant_id, capture.origin, capture.secured)
+            for capture in (h.capture for h in held)
+            if capture.origin is not None
+        ]
+        await database_sync_to_async(participants.note_streams)(streams)
 
     async def _watch(self) -> None:
         captured = {h.capture.track.session_id for h in self._held}

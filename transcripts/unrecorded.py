@@ -1,0 +1,39 @@
+"""Sessions with `record` off leave nothing behind of what was said.
+
+While such a session lives, its words must wait somewhere: for the model, and for those
+who read along. Its end deletes them, sound and text, before it is called ready.
+"""
+
+from __future__ import annotations
+
+import structlog
+from django.db import transaction
+
+from sessions.models import SessionEvent, State, VoiceSession
+from transcripts.models import Utterance
+
+log = structlog.get_logger(__name__)
+
+SPOKEN_EVENTS = ("utterance", "tone", "notice")
+
+
+def forget(session_id: int) -> bool:
+    """Delete what was said where recording is off; a durable step of the end."""
+    with transaction.atomic():
+        # The row's lock: no late utterance comes in between.
+        session = VoiceSession.objects.select_for_update().get(pk=session_id)
+        if session.record:
+            return True
+        said, _ = Utterance.objects.filter(session=session).delete()
+        events = SessionEvent.objects.filter(session=session, type__in=SPOKEN_EVENTS)
+        told, _ = events.delete()
+    log.info("session.forgotten", session=session_id, utterances=said, events=told)
+    return True
+
+
+def is_forgotten(session_id: int) -> bool:
+    """Whether nothing of it may be kept any more: a late line comes too late."""
+    gone = VoiceSession.objects.filter(
+        pk=session_id, record=False, state__in=(State.READY, State.DELETED)
+    )
+    return gone.exists()
