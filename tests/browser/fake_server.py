@@ -274,9 +274,9 @@ class FakeServer:
         for event in self.events[after:]:
             queue.put_nowait(event)
         try:
-            while (event := await queue.get()) is not None:
-                line = f"id: {event['seq']}\n" if "seq" in event else ""
-                await answer.write(f"{line}data: {json.dumps(event)}\n\n".encode())
+            while (news := await queue.get()) is not None:
+                line = f"id: {news['seq']}\n" if "seq" in news else ""
+                await answer.write(f"{line}data: {json.dumps(news)}\n\n".encode())
         except ConnectionError:
             pass  # the page has closed it
         finally:

@@ -163,27 +163,53 @@ async def test_it_comes_back_by_itself(server: FakeServer, new_page: NewPage) ->
     assert await locks(page) == 1
 
 
+# A browser that will not run a context at 48 kHz, as some do with some microphones.
+STUBBORN = """
+const Context = window.AudioContext;
+window.AudioContext = class extends Context {
+  constructor(options) {
+    if (options.sampleRate) throw new DOMException("no", "NotSupportedError");
+    super({ ...options, sampleRate: 44100 });
+  }
+};
+"""
+
+
+@pytest.mark.parametrize("browser_is", ["willing", "stubborn"])
 async def test_it_sends_the_microphone_at_its_right_pitch(
-    server: FakeServer, new_page: NewPage
+    server: FakeServer, new_page: NewPage, browser_is: str
 ) -> None:
-    page = await opened(server, new_page, permissions=["microphone"])
-    await page.get_by_label("Your name").fill("Zoë")
-    consent = page.get_by_text("What you say is written down")
-    await expect(consent).to_be_visible()
+    page = await new_page(permissions=["microphone"])
+    if browser_is == "stubborn":
+        await page.add_init_script(STUBBORN)
+    await page.goto(server.page)
+    await expect(page.get_by_text("What you say is written down")).to_be_visible()
     assert server.streams == {}  # not a sample before the button
     await page.get_by_role("button", name="Speak").click()
-    await expect(page.get_by_text("You are heard.")).to_be_visible()
+    await until(lambda: server.speakers == 1)
     (stream,) = server.streams.values()
-    await until(lambda: len(stream.sound) > 2 * 32_000)
-    await page.get_by_role("button", name="Stop").click()
-    await until(lambda: stream.stopped)
-    assert stream.name == "Zoë"
-    sound = np.frombuffer(bytes(stream.sound[: 2 * 32_000]), dtype="<i2")[16_000:]
+    await until(lambda: len(stream.sound) > 2 * 24_000)
+    sound = np.frombuffer(bytes(stream.sound[: 2 * 24_000]), dtype="<i2")[8_000:]
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(16_000)))
     assert abs(int(np.argmax(spectrum)) - 1000) <= 2
-    await page.get_by_role("button", name="Speak").click()
-    await until(lambda: bool(stream.holes))  # the same person, after a pause
-    assert len(server.streams) == 1
+
+
+async def test_it_stays_the_same_person_over_a_pause(
+    server: FakeServer, new_page: NewPage
+) -> None:
+    page = await new_page(permissions=["microphone"])
+    await page.goto(server.page)
+    await page.get_by_label("Your name").fill("Zoë")
+    for _ in range(2):
+        await page.get_by_role("button", name="Speak").click()
+        await expect(page.get_by_text("You are heard.")).to_be_visible()
+        (stream,) = server.streams.values()
+        heard = len(stream.sound)
+        await until(lambda: len(stream.sound) > heard + 8_000)  # noqa: B023
+        await page.get_by_role("button", name="Stop").click()
+        await until(lambda: stream.stopped)  # noqa: B023
+    assert stream.name == "Zoë"
+    assert len(stream.holes) == 1
     assert await page.evaluate("localStorage.getItem('parley.name')") == "Zoë"
 
 

@@ -1,4 +1,4 @@
-"""How the pages look in every state: pictures for people, and nothing overflows."""
+"""How the pages look in every state: pictures for people, and nothing sticks out."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from browser.fake_server import FakeServer
 from browser.waiting import until
 from django.core.paginator import Paginator
 from django.template.loader import render_to_string
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from sessions.forms import NewSessionForm
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Scheme = Literal["light", "dark"]
-WIDE = {"width": 1100, "height": 760}
-NARROW = {"width": 390, "height": 844}
+SIZES: dict[str, ViewportSize] = {
+    "wide": {"width": 1100, "height": 760},
+    "narrow": {"width": 390, "height": 844},
+}
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+STICKS_OUT = """() => {
+  const page = document.documentElement;
+  if (page.scrollWidth > page.clientWidth) return "the page scrolls sideways";
+  const foot = document.querySelector(".foot")?.getBoundingClientRect();
+  return foot && foot.bottom > innerHeight ? "the controls are cut off" : "";
+}"""
 TALK = [
     ("Alice Moreau", "Good morning. Shall we start with the plan for Monday?"),
     ("Ben", "Yes, please. The report is done, I will send it today."),
@@ -33,14 +42,15 @@ TALK = [
 
 
 async def shoot(page: Page, name: str) -> None:
+    """The page as it is, wide and narrow, light and dark; nothing may stick out."""
     OUTPUT.mkdir(exist_ok=True)
-    await page.screenshot(path=OUTPUT / f"{name}.png")
-    wider = (
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert await page.evaluate(wider) <= 0, "the page scrolls sideways"
-    foot = "document.querySelector('.foot')?.getBoundingClientRect().bottom ?? 0"
-    assert await page.evaluate(f"{foot} <= innerHeight"), "the controls are cut off"
+    for size, viewport in SIZES.items():
+        await page.set_viewport_size(viewport)
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
+            path = OUTPUT / f"{name}-{size}-{scheme}.png"
+            await page.screenshot(path=path, animations="disabled")
+        assert await page.evaluate(STICKS_OUT) == ""
 
 
 async def live(server: FakeServer, new_page: NewPage, **options: Any) -> Page:
@@ -62,36 +72,30 @@ async def live(server: FakeServer, new_page: NewPage, **options: Any) -> Page:
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["wide", "narrow"])
-async def test_it_shows_a_talk(
-    server: FakeServer, new_page: NewPage, scheme: Scheme, size: str
-) -> None:
-    viewport = WIDE if size == "wide" else NARROW
-    page = await live(server, new_page, color_scheme=scheme, viewport=viewport,
-                      permissions=["microphone"])  # fmt: skip
+async def test_it_shows_a_talk(server: FakeServer, new_page: NewPage) -> None:
+    page = await live(server, new_page, permissions=["microphone"])
     await page.get_by_label("Your name").fill("Zoë")
-    await shoot(page, f"live-{size}-{scheme}")
+    await shoot(page, "live")
     await page.get_by_role("button", name="Speak").click()
     await expect(page.get_by_text("You are heard.")).to_be_visible()
     (stream,) = server.streams.values()
     await until(lambda: len(stream.sound) > 16_000)
-    await shoot(page, f"speaking-{size}-{scheme}")
+    await shoot(page, "speaking")
     server.think(demo=True, behind_s=12)
     await expect(page.get_by_text("behind.")).to_be_visible()
-    await shoot(page, f"behind-{size}-{scheme}")
+    await shoot(page, "behind")
     server.unplug()
     await expect(page.get_by_text("Connection lost.")).to_be_visible()
-    await shoot(page, f"reconnecting-{size}-{scheme}")
+    await shoot(page, "reconnecting")
     server.plug_in()
     await expect(page.get_by_text("You are heard.")).to_be_visible(timeout=20_000)
     server.end("idle")
     await expect(page.get_by_text("Session timed out")).to_be_visible(timeout=20_000)
-    await shoot(page, f"timed-out-{size}-{scheme}")
+    await shoot(page, "timed-out")
 
 
 async def test_it_shows_an_empty_session(server: FakeServer, new_page: NewPage) -> None:
-    page = await new_page(viewport=WIDE)
+    page = await new_page()
     await page.goto(server.page)
     await until(lambda: server.followers == 1)
     server.think(state="missing", message="there is no model in data/models/small.")
@@ -104,30 +108,13 @@ async def test_it_shows_an_empty_session(server: FakeServer, new_page: NewPage) 
     await shoot(page, "end-dialog")
 
 
-@pytest.mark.parametrize(
-    "template", ["home.html", "registration:login.html", "404.html"]
-)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_shows_the_plain_pages(
-    server: FakeServer, new_page: NewPage, template: str, scheme: Scheme
-) -> None:
-    name = template.split(":")[-1].removesuffix(".html")
-    for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
-        page = await new_page(viewport=viewport, color_scheme=scheme)
-        await page.goto(f"{server.url}/render/{template}")
-        await expect(page.get_by_role("heading").first).to_be_visible()
-        await shoot(page, f"{name}-{size}-{scheme}")
-
-
-@pytest.mark.parametrize("size", ["wide", "narrow"])
-async def test_it_lists_the_sessions(
-    server: FakeServer, new_page: NewPage, size: str
-) -> None:
+async def test_it_shows_the_plain_pages(server: FakeServer, new_page: NewPage) -> None:
     server.rendered["mine"] = my_sessions()
-    page = await new_page(viewport=WIDE if size == "wide" else NARROW)
-    await page.goto(f"{server.url}/render/mine")
-    await expect(page.get_by_text("Untitled session")).to_be_visible()
-    await shoot(page, f"mine-{size}")
+    page = await new_page()
+    for name in ("home.html", "registration:login.html", "404.html", "mine"):
+        await page.goto(f"{server.url}/render/{name}")
+        await expect(page.get_by_role("heading").first).to_be_visible()
+        await shoot(page, name.split(":")[-1].removesuffix(".html"))
 
 
 def my_sessions() -> str:

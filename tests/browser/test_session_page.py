@@ -21,7 +21,7 @@ from talk import word_errors, words_of
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SEED = 7_311
-LEAD_S = 2.5  # a browser needs that long to lend its microphone
+LEAD_S = 2.0  # a browser needs that long to lend its microphone
 REAP = """
 from datetime import timedelta
 from asgiref.sync import async_to_sync
@@ -46,7 +46,7 @@ async def speaking(
     session: dict[str, Any], phrases: list[str], folder: Path
 ) -> AsyncIterator[Page]:
     """Alice's browser: her microphone plays the phrases once; she has pressed Speak."""
-    said = voices.speak_phrases(phrases, voice=voices.UNSEEN_VOICES[0], pause_s=1.3)
+    said = voices.speak_phrases(phrases, voice=voices.UNSEEN_VOICES[0], pause_s=1.1)
     sound = np.concatenate([voices.silence(LEAD_S), said, voices.silence(60)])
     wav = write_wav(folder / "speech.wav", sound, rate=16_000)
     async with browser_hearing(wav, loop=False) as browser:
@@ -75,7 +75,7 @@ async def test_a_voice_stands_on_the_page_of_a_second_browser(
     stack: Stack, new_page: NewPage, tmp_path: Path
 ) -> None:
     session = stack.new_session(title="Two browsers")
-    said = voices.unseen_phrases(6, seed=SEED, min_words=3)
+    said = voices.unseen_phrases(5, seed=SEED, min_words=3)
     reader = await new_page()
     await reader.goto(session["page_url"])
     async with speaking(session, said, tmp_path) as speaker:
@@ -97,7 +97,7 @@ async def test_a_reader_who_looks_away_misses_nothing(
     stack: Stack, new_page: NewPage, tmp_path: Path
 ) -> None:
     session = stack.new_session()
-    said = voices.unseen_phrases(4, seed=SEED + 1)
+    said = voices.unseen_phrases(3, seed=SEED + 1)
     stayed, looked_away = await new_page(), await new_page()
     for page in (stayed, looked_away):
         await page.goto(session["page_url"])
@@ -116,7 +116,7 @@ async def test_nothing_is_lost_when_the_web_process_dies(
     stack: Stack, new_page: NewPage, tmp_path: Path
 ) -> None:
     session = stack.new_session()
-    said = voices.unseen_phrases(6, seed=SEED + 2, min_words=3)
+    said = voices.unseen_phrases(5, seed=SEED + 2, min_words=3)
     reader = await new_page()
     await reader.goto(session["page_url"])
     async with speaking(session, said, tmp_path) as speaker:

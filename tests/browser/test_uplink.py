@@ -144,6 +144,7 @@ async def test_it_tells_the_hole_when_too_much_was_said(speaker: Speaker) -> Non
     await speaker.speak(seconds=1)
     await speaker.arrived()
     speaker.server.unplug()
+    await speaker.page.wait_for_function("uplink.state !== 'live'")
     await speaker.speak(seconds=4.5)
     lost_s = await speaker.page.evaluate("uplink.lostS")
     kept_s = await speaker.page.evaluate("uplink.keptS")
