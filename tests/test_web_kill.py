@@ -83,9 +83,9 @@ async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:
 
     def everything_written(_: Viewer) -> bool:
         found = stack.api("GET", f"/sessions/{session['id']}")
-        return bool(
-            found["speech"]["behind_s"] == 0 and viewer.last_seq == found["last_seq"]
-        )
+        gone = not any(person["present"] for person in found["participants"])
+        told = viewer.last_seq == found["last_seq"]
+        return bool(gone and told and found["speech"]["behind_s"] == 0)
 
     await asyncio.sleep(0.5)
     await viewer.until(everything_written, within_s=30)
@@ -103,8 +103,7 @@ async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:
     for line in lines:
         nearest = min(abs(line["start_ms"] - first - (s - onset)) for s in starts(pcm))
         assert nearest <= 150, (line["start_ms"], starts(pcm))
-    people = stack.api("GET", f"/sessions/{session['id']}")["participants"]
-    assert [p["present"] for p in people] == [False]
+    assert [e["present"] for e in viewer.of_type("participant")] == [True, False]
 
 
 def starts(pcm: NDArray[np.int16]) -> list[float]:
