@@ -8,9 +8,9 @@ import { Backoff } from "./backoff.js";
 
 export class Feed {
   /**
-   * `onEvent(event)` for each; `onState(feed)` when `state` changes: closed, connecting,
-   * open, waiting. `check()` is asked before each new attempt: true to go on, false to
-   * stop; it throws when it cannot tell.
+   * `onEvent(event)` for each; `onState(feed)` when `state` changes: closed,
+   * connecting, open, waiting. `check()` is asked before each new attempt: true to go
+   * on, false to stop; it throws when it cannot tell.
    */
   constructor({
     url,

@@ -18,6 +18,7 @@ export class Lines {
     if (known?.final && !final) return null;
     if (known && !final && event.rev <= known.rev) return null;
     const line = known ?? { id: event.id };
+    const { length } = event.text;
     const moved = !known || known.start !== event.start_ms;
     if (known && moved) this.remove(known);
     Object.assign(line, {
@@ -28,7 +29,7 @@ export class Lines {
       start: event.start_ms,
       end: event.end_ms,
       text: event.text,
-      stable: final ? event.text.length : Math.min(event.stable ?? 0, event.text.length),
+      stable: final ? length : Math.min(event.stable ?? 0, length),
       at: now,
     });
     if (moved) this.insert(line);

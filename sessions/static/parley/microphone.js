@@ -16,10 +16,11 @@ export class MicrophoneError extends Error {
 
 const MESSAGES = {
   denied:
-    "The browser may not use the microphone. Allow it beside the address, then try again.",
+    "The browser may not use the microphone." +
+    " Allow it beside the address, then try again.",
   missing: "There is no microphone here. Connect one, then try again.",
   busy: "Another program holds the microphone. Close it there, then try again.",
-  insecure: "Browsers lend the microphone only to pages over https, or on this computer.",
+  insecure: "Browsers lend the microphone only over https, or on this computer.",
   failed: "The microphone could not be started.",
 };
 
@@ -75,7 +76,10 @@ export class Microphone {
   /** 48 kHz divides evenly; where a browser will not, its own rate and our filter. */
   connectedSource() {
     try {
-      this.context = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
+      this.context = new AudioContext({
+        sampleRate: 48000,
+        latencyHint: "interactive",
+      });
       return this.context.createMediaStreamSource(this.stream);
     } catch {
       this.context?.close();

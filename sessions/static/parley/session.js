@@ -2,19 +2,20 @@
 
 import { Api, ApiError } from "./api.js";
 import { Banners } from "./banners.js";
-import { position, seconds } from "./clock.js";
+import { position } from "./clock.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
 import { recall, remember } from "./memory.js";
 import { closeMenus, copyText } from "./menus.js";
+import { showOver } from "./over.js";
 import { Presence } from "./presence.js";
+import { tellSpeech } from "./recogniser.js";
 import { Speakers } from "./speakers.js";
 import { Transcript } from "./transcript.js";
 import { Voice } from "./voice.js";
 import { WakeLock } from "./wakelock.js";
 
 const REFRESH_MS = 30000;
-const BEHIND_S = 3;
 const NOTICE_MS = 12000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
 const BANNERS = ["network", "speech", "behind", "notice"];
@@ -35,6 +36,7 @@ class SessionPage {
   constructor() {
     this.state = config.state;
     this.lastSeq = config.last_seq;
+    this.speechToldAt = 0;
     this.skewMs = Date.parse(config.now) - Date.now();
     this.api = new Api({ url: here, token: config.token, csrf: config.csrf });
     this.banners = new Banners({ container: part("banners"), order: BANNERS });
@@ -163,18 +165,20 @@ class SessionPage {
    * answer. */
   async refresh() {
     try {
-      this.apply(await this.api.read());
+      const asked = performance.now();
+      this.apply(await this.api.read(), asked);
     } catch (error) {
-      const refused = error instanceof ApiError && [401, 403, 404].includes(error.status);
-      if (!refused) throw error;
-      this.gone(error.status === 404 ? "idle" : "refused");
+      const status = error instanceof ApiError ? error.status : 0;
+      if (![401, 403, 404].includes(status)) throw error;
+      this.gone(status === 404 ? "idle" : "refused");
       return false;
     }
     return !this.isComplete || this.feed.last < this.lastSeq;
   }
 
-  apply(session) {
-    this.showSpeech(session.speech);
+  apply(session, asked) {
+    // What the stream has told since the question is newer than the answer.
+    if (this.speechToldAt < asked) this.showSpeech(session.speech);
     if (session.last_seq < this.feed.last) return; // the stream knows better by now
     this.lastSeq = Math.max(this.lastSeq, session.last_seq);
     this.presence.replace(session.participants);
@@ -187,7 +191,8 @@ class SessionPage {
     else if (state !== "connecting") this.wakeLock.release();
     clearTimeout(this.lostTimer);
     if (state === "open" || state === "closed") this.banners.set("network", "");
-    if (state === "waiting") this.lostTimer = setTimeout(() => this.sayLost(), LOST_AFTER_MS);
+    if (state !== "waiting") return;
+    this.lostTimer = setTimeout(() => this.sayLost(), LOST_AFTER_MS);
   }
 
   sayLost() {
@@ -217,7 +222,10 @@ class SessionPage {
     tone: (event) => this.transcript.tone(event),
     participant: (event, live) => live && this.presence.take(event),
     state: (event, live) => live && this.become(event.state, event.reason),
-    speech: (event) => this.showSpeech(event),
+    speech: (event) => {
+      this.speechToldAt = performance.now();
+      this.showSpeech(event);
+    },
     notice: (event, live) => live && this.notice(event.message),
   };
 
@@ -227,19 +235,9 @@ class SessionPage {
     this.noticeTimer = setTimeout(() => this.banners.set("notice", ""), NOTICE_MS);
   }
 
-  showSpeech({ state, demo, message, behind_s: behind }) {
-    part("demo").hidden = !demo;
-    const words = {
-      loading: "The speech model is loading. What is said waits for it.",
-      missing: `Speech model missing: ${message || "it cannot be loaded."}`,
-      waiting: message || "Nobody writes down just now. What is said waits.",
-    };
-    this.banners.set("speech", words[state] ?? "", {
-      tone: state === "loading" ? "calm" : "warning",
-    });
-    const late = state === "ready" && behind >= BEHIND_S && !this.isComplete;
-    const rough = behind < 10 ? behind : 5 * Math.round(behind / 5);
-    this.banners.set("behind", late ? `The text is ${seconds(rough)} behind.` : "");
+  showSpeech(speech) {
+    const badge = part("demo");
+    tellSpeech(speech, { banners: this.banners, badge, complete: this.isComplete });
   }
 
   become(state, reason) {
@@ -256,7 +254,7 @@ class SessionPage {
     part("state").textContent = this.isAlive ? "Live" : "Ended";
     if (this.isAlive) return;
     const idle = config.end_reason === "idle";
-    this.showOver(idle ? "idle" : this.state);
+    this.close(idle ? "idle" : this.state);
   }
 
   gone(why) {
@@ -265,14 +263,12 @@ class SessionPage {
     this.feed.close();
     document.body.dataset.state = "over";
     part("state").textContent = "Ended";
-    this.showOver(why);
+    this.close(why);
   }
 
-  showOver(why) {
-    const [title, text] = OVER[why] ?? OVER.ended;
-    part("over-title").textContent = title;
-    part("over-text").textContent = text;
-    part("over").hidden = false;
+  close(why) {
+    const [card, title, text] = ["over", "over-title", "over-text"].map(part);
+    showOver({ card, title, text }, why);
     part("dock").hidden = true;
     part("end")?.remove();
     part("copy").hidden = true;
@@ -288,9 +284,10 @@ class SessionPage {
       this.dock.show(this.voice);
     }
     if (!config.started_at) return;
-    const end = config.ended_at ? Date.parse(config.ended_at) : Date.now() + this.skewMs;
-    if (!this.isAlive && !config.ended_at) config.ended_at = new Date(end).toISOString();
-    part("elapsed").textContent = position(end - Date.parse(config.started_at));
+    const now = new Date(Date.now() + this.skewMs).toISOString();
+    if (!this.isAlive) config.ended_at ||= now;
+    const lasted = Date.parse(config.ended_at || now) - Date.parse(config.started_at);
+    part("elapsed").textContent = position(lasted);
   }
 
   // --- what one can do --------------------------------------------------------------
@@ -309,7 +306,8 @@ class SessionPage {
   }
 
   voiceClosed(why, message) {
-    if (why === "refused") this.dock.complain(message || "The server refuses the sound.");
+    const refusal = message || "The server refuses the sound.";
+    if (why === "refused") this.dock.complain(refusal);
     if (why === "unplugged") this.dock.complain("The microphone has gone.");
     if (why === "replaced") this.dock.complain("You speak in another window now.");
     if (why === "ended") this.refresh().catch(() => {});
@@ -319,7 +317,8 @@ class SessionPage {
     try {
       await this.api.end();
     } catch (error) {
-      if (error.code !== "ended") this.notice(`The session could not be ended. ${error.message}`);
+      const known = error.code === "ended"; // somebody was faster
+      if (!known) this.notice(`The session could not be ended. ${error.message}`);
     }
     this.refresh().catch(() => {});
   }
@@ -336,17 +335,5 @@ class SessionPage {
     return config.token ? config.page_url : recall(`link.${config.id}`);
   }
 }
-
-const OVER = {
-  idle: [
-    "Session timed out",
-    "Nobody was here for a while, so the session ended by itself. What was said is kept.",
-  ],
-  ended: ["This session has ended", "What was said is kept below."],
-  stopping: ["This session is ending", "The last words are being written down."],
-  finishing: ["This session has ended", "The last words are being written down."],
-  failed: ["This session has ended", "It ended with an error. What was heard is kept."],
-  refused: ["This link no longer opens the session", "Ask for a new one, or sign in."],
-};
 
 new SessionPage().start();

@@ -14,7 +14,7 @@ const PARTIAL_MS = 30000; // a provisional line nobody renews is taken away
 const SPOKEN_MOST = 3; // lines read out at once
 
 export class Transcript {
-  /** Elements: `scroller` holds `list` (ol); `empty`, `jump` and `live` stand beside. */
+  /** Elements: `scroller` holds `list` (ol); `empty`, `jump`, `live` stand beside. */
   constructor({ scroller, list, empty, jump, live, speakers, now = () => Date.now() }) {
     Object.assign(this, { scroller, list, empty, jump, live, speakers, now });
     this.lines = new Lines();
@@ -90,7 +90,8 @@ export class Transcript {
     const slot = this.speakers.slot(line.participant, line.name);
     const words = document.createElement("p");
     words.className = "words";
-    const [firm, tail] = [line.text.slice(0, line.stable), line.text.slice(line.stable)];
+    const firm = line.text.slice(0, line.stable);
+    const tail = line.text.slice(line.stable);
     if (firm) words.append(span("firm", firm));
     if (tail) words.append(span("tail", tail));
     const tone = this.tones.of(line.participant, line.start, line.end);
