@@ -1,11 +1,13 @@
 """Who may open which session: tokens in, a session or an error out.
 
-Tokens are random and only their sha256 is stored; a session's own token opens that
-session alone, a user's API token whatever the user may open.
+A session's own token opens that session alone. It is derived from SECRET_KEY, so that
+nothing secret is stored and its owner can be shown the link again. A user's API token
+opens whatever the user may open; of it only the sha256 is stored.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
+from django.utils.crypto import salted_hmac
 
 from sessions.errors import NotAllowedError, SessionNotFoundError
 from sessions.models import ApiToken, State, VoiceSession
@@ -24,8 +27,14 @@ if TYPE_CHECKING:
 
 
 def new_token() -> str:
-    """32 characters that are safe in a URL, from 192 random bits."""
+    """An API token: 32 characters that are safe in a URL, from 192 random bits."""
     return secrets.token_urlsafe(24)
+
+
+def token_of(session: VoiceSession) -> str:
+    """The session's own token: 32 characters that are safe in a URL, 192 bits."""
+    mac = salted_hmac("parley.session", str(session.public_id), algorithm="sha256")
+    return base64.urlsafe_b64encode(mac.digest()[:24]).decode()
 
 
 def digest(token: str) -> str:
@@ -69,8 +78,8 @@ def session_for(
 
 def opens(session: VoiceSession, token: str) -> bool:
     """Whether this is the session's own token."""
-    known = session.token_sha256
-    return bool(known) and hmac.compare_digest(known, digest(token))
+    given = token.encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(token_of(session).encode(), given)
 
 
 def may_open(session: VoiceSession, user: AbstractBaseUser | AnonymousUser) -> bool:

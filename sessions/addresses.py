@@ -7,17 +7,20 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
+from sessions import access
+
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from sessions.models import VoiceSession
 
 
-def of(session: VoiceSession, *, base: HttpRequest, token: str) -> dict[str, str]:
-    """page_url, audio_url, live_url and events_url, absolute, with the token if any."""
+def of(session: VoiceSession, *, base: HttpRequest) -> dict[str, str]:
+    """page_url, audio_url, live_url and events_url, absolute, with the token: only for
+    whoever may open the session."""
     root = settings.PUBLIC_URL or base.build_absolute_uri("/").rstrip("/")
     sockets = root.replace("http", "ws", 1)
-    query = f"?{urlencode({'token': token})}" if token else ""
+    query = f"?{urlencode({'token': access.token_of(session)})}"
     return {
         "page_url": f"{root}/session/{session.public_id}{query}",
         "audio_url": f"{sockets}/session/{session.public_id}/audio{query}",

@@ -28,7 +28,6 @@ class VoiceSessionAdmin(ReadOnly):
     list_filter = ("state", "source", "record")
     search_fields = ("public_id", "title")
     date_hierarchy = "created_at"
-    exclude: ClassVar = ["token_sha256"]
 
 
 @admin.register(Participant)

@@ -135,7 +135,7 @@ def create_session(request: HttpRequest, body: NewSession) -> Status[dict[str, A
     made = opening.open_browser_session(
         owner=user, title=body.title, language=body.language, record=body.record
     )
-    found = addresses.of(made.session, base=request, token=made.token)
+    found = addresses.of(made.session, base=request)
     answer = {
         "id": str(made.session.public_id),
         "state": made.session.state,
@@ -174,7 +174,7 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
         {"id": str(p.public_id), "name": p.name, "present": p.is_present}
         for p in session.participants.all()
     ]
-    found = addresses.of(session, base=request, token=caller_of(request).token)
+    found = addresses.of(session, base=request)
     speech = speech_state(session.pk)
     return _summary(session) | {"participants": people, "speech": speech} | found
 

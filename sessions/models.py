@@ -52,8 +52,6 @@ class VoiceSession(models.Model):
     title = models.CharField(max_length=200, blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="")
     record = models.BooleanField(default=True)
-    # The sha256 of the token that opens this session to whoever holds its link.
-    token_sha256 = models.CharField(max_length=64, blank=True, default="")
 
     state = models.CharField(
         max_length=16, choices=State, default=State.REQUESTED, editable=False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A new session, and the token that opens it: told once, stored as a hash."""
+    """A new session, and the token that opens it to whoever holds its link."""
 
     session: VoiceSession
     token: str
@@ -30,7 +30,6 @@ def open_browser_session(
     record: bool = True,
 ) -> Opened:
     """Make a session that browsers can join, active from now on."""
-    token = access.new_token()
     with transaction.atomic():
         session = VoiceSession.objects.create(
             source=Source.BROWSER,
@@ -39,8 +38,7 @@ def open_browser_session(
             title=title,
             language=language,
             record=record,
-            token_sha256=access.digest(token),
         )
         lifecycle.advance(session.pk, State.ACTIVE)
     session.refresh_from_db()
-    return Opened(session, token)
+    return Opened(session, access.token_of(session))

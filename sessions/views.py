@@ -64,11 +64,13 @@ def session(request: HttpRequest, public_id: UUID) -> HttpResponse:
         raise Http404 from e
     except NotAllowedError as e:
         raise PermissionDenied from e
+    # Whoever may open it may pass the link on.
+    token = access.token_of(found)
     config = pages.config_of(
         found,
         token=token,
         csrf=get_token(request),
-        page_url=addresses.of(found, base=request, token=token)["page_url"],
+        page_url=addresses.of(found, base=request)["page_url"],
         worklet_url=static("parley/worklet.js"),
     )
     context = {
