@@ -5,7 +5,6 @@ import { Banners } from "./banners.js";
 import { position } from "./clock.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
-import { recall, remember } from "./memory.js";
 import { closeMenus, copyText } from "./menus.js";
 import { showOver } from "./over.js";
 import { Presence } from "./presence.js";
@@ -28,7 +27,7 @@ const part = (name) => document.querySelector(`[data-part="${name}"]`);
 const here = new URL(config.api_url, location.href).href;
 const tokened = (address) => {
   const url = new URL(address, location.href);
-  if (config.token) url.searchParams.set("token", config.token);
+  url.searchParams.set("token", config.token);
   return url;
 };
 
@@ -103,8 +102,6 @@ class SessionPage {
     window.addEventListener("pagehide", () => this.leave());
     window.addEventListener("pageshow", (event) => event.persisted && this.show());
     part("copy").addEventListener("click", () => this.copyLink());
-    part("copy").hidden = !this.link;
-    if (config.token) remember(`link.${config.id}`, config.page_url);
     closeMenus();
     this.listenForEnd();
   }
@@ -272,7 +269,6 @@ class SessionPage {
     part("dock").hidden = true;
     part("end")?.remove();
     part("copy").hidden = true;
-    remember(`link.${config.id}`, "");
     if (this.isComplete) this.banners.set("behind", "");
     this.wakeLock.release();
     if (this.voice.state !== "off") this.voice.stop();
@@ -324,15 +320,10 @@ class SessionPage {
   }
 
   async copyLink() {
-    const copied = await copyText(this.link);
+    const copied = await copyText(config.page_url);
     const label = part("copy-label");
     label.textContent = copied ? "Copied" : "Press Ctrl+C";
     setTimeout(() => (label.textContent = "Copy link"), 2000);
-  }
-
-  /** The link that opens the session to others; only who came by it knows it. */
-  get link() {
-    return config.token ? config.page_url : recall(`link.${config.id}`);
   }
 }
 
