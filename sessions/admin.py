@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from sessions.models import ApiToken, Participant, SessionEvent, VoiceSession
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnly(admin.ModelAdmin):
     """Nothing is added or changed by hand: services write these rows."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

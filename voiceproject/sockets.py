@@ -16,7 +16,7 @@ UNREAD_MAX_BYTES = 8 * 1024 * 1024
 """Sent and not taken by the other end: hours of a talk. Beyond it nobody reads."""
 
 
-class Socket(WebSocketProtocol):  # type: ignore[misc]
+class Socket(WebSocketProtocol):
     """One connection."""
 
     def handle_reply(self, message: dict[str, Any]) -> None:

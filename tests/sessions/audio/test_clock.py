@@ -44,7 +44,7 @@ class Sender:
         while moment < 1.0 + self.seconds:
             for at in [at for at in holes if at <= moment]:
                 moment += holes.pop(at)
-            truth = moment + np.arange(n) * step
+            truth: NDArray[np.float64] = moment + np.arange(n, dtype=np.float64) * step
             moment += n * step
             sent = self._after_stalls(moment)
             delay = (self.delay_ms + rng.uniform(0, self.jitter_ms)) / 1000
