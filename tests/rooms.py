@@ -50,7 +50,9 @@ class Room:
             session=self.session, key=uuid.uuid4().hex, name=name
         )
 
-    def hears(self, who: Participant, text: str, *, at_ms: int = 0) -> Utterance:
+    def hears(
+        self, who: Participant, text: str, *, at_ms: int | None = None
+    ) -> Utterance:
         spoken = spoken_by(who, text, at_ms=at_ms)
         utterances.record(spoken)
         return Utterance.objects.get(public_id=spoken.public_id)
@@ -60,7 +62,12 @@ class Room:
         return [event.data for event in log if event.type == type_]
 
 
-def spoken_by(who: Participant, text: str, *, at_ms: int = 0) -> utterances.Spoken:
+def spoken_by(
+    who: Participant, text: str, *, at_ms: int | None = None
+) -> utterances.Spoken:
+    """One second of speech, by default behind all that they said before."""
+    if at_ms is None:
+        at_ms = 1000 * Utterance.objects.filter(participant=who).count()
     start = at_ms * 48
     return utterances.Spoken(
         public_id=uuid.uuid4(),

@@ -478,3 +478,16 @@ def test_the_bell_reaches_djangoqs_queue(
     utterances.record(spoken_by(room.joins("Alice"), "x"))
     queued = OrmQ.objects.get()
     assert (queued.key, queued.func()) == ("stt", doorbell.DRAIN)
+
+
+@pytest.mark.django_db
+def test_what_a_returning_stream_says_again_is_kept_once(room: Room) -> None:
+    alice, ben = room.joins("Alice"), room.joins("Ben")
+    room.hears(alice, "hello", at_ms=1000)
+    again = spoken_by(alice, "hello", at_ms=1040)
+    utterances.record(again)
+    utterances.record(spoken_by(ben, "hello", at_ms=1040))
+    utterances.record(spoken_by(alice, "team", at_ms=1800))
+    starts = Utterance.objects.order_by("pk").values_list("start", flat=True)
+    assert [start // 48 for start in starts] == [1000, 1040, 1800]
+    assert not Utterance.objects.filter(public_id=again.public_id).exists()
