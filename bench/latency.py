@@ -70,9 +70,9 @@ def report(name: str, found: list[float]) -> None:
 
 def main() -> None:
     print("From the last spoken sample to the text, minus 800 ms and the model:")
-    with Stack(STT_PARTIALS="False") as stack:
+    with Stack() as stack:
         report("embedded", asyncio.run(measure(stack)))
-    with redis_server() as redis, Stack(REDIS_URL=redis, STT_PARTIALS="False") as stack:
+    with redis_server() as redis, Stack(REDIS_URL=redis) as stack:
         report("with Redis", asyncio.run(measure(stack)))
 
 
