@@ -245,6 +245,7 @@ _STT_CLUSTER: dict[str, Any] = {
     "retry": 2400,
     "max_attempts": 3,
     "recycle": 1_000_000,  # a new worker loads the model anew: never in mid-talk
+    "poll": POLL_S,
 }
 _MEDIA_CLUSTER: dict[str, Any] = {
     "workers": MEDIA_WORKERS,
@@ -253,6 +254,7 @@ _MEDIA_CLUSTER: dict[str, Any] = {
     "retry": 30000,
     "max_attempts": 2,
     "recycle": 20,
+    "poll": 0.5,  # nobody watches a mixer's clock
 }
 Q_CLUSTER: dict[str, Any] = {
     "name": "media",
@@ -261,7 +263,6 @@ Q_CLUSTER: dict[str, Any] = {
     "catch_up": False,
     "save_limit": -1,  # our rows tell what was done; no Success row for each doorbell
     "guard_cycle": 0.5,
-    "poll": POLL_S,
     "cache": "live",
     "label": "Queue",
     "log_level": "WARNING",
