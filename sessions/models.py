@@ -13,9 +13,6 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-SAMPLE_RATE = 48_000
-"""Every position in the project counts samples at this rate since time zero."""
-
 
 class State(models.TextChoices):
     REQUESTED = "requested"

@@ -16,12 +16,11 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from sessions.models import SAMPLE_RATE
+from sessions.audio.frames import SAMPLES_PER_MS
 from transcripts.models import Utterance, UtteranceState
 
 # How many rows before the oldest waiting one may still belong to its busy time.
 _REACH = 500
-_MS = SAMPLE_RATE // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +44,15 @@ class Claim:
 
     @property
     def start_ms(self) -> int:
-        return self.start // _MS
+        return self.start // SAMPLES_PER_MS
 
     @property
     def end_ms(self) -> int:
-        return self.end // _MS
+        return self.end // SAMPLES_PER_MS
 
     @property
     def audio_start_ms(self) -> int:
-        return self.audio_start // _MS
+        return self.audio_start // SAMPLES_PER_MS
 
 
 def claim(worker: str, *, now: datetime | None = None) -> Claim | None:

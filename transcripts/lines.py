@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sessions.audio.frames import SAMPLES_PER_MS
 from transcripts.exports import Line, LineWord
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from transcripts.models import Utterance
     from transcripts.recognised import Recognised, Word
 
-_MS = 48  # samples of the timeline
 _FIELDS = ("word", "start_ms", "end_ms", "probability")
 
 
@@ -58,8 +58,8 @@ def line(row: Utterance) -> Line:
         id=str(row.public_id),
         participant=str(row.participant.public_id),
         speaker=row.participant.name,
-        start_ms=row.start // _MS,
-        end_ms=row.end // _MS,
+        start_ms=row.start // SAMPLES_PER_MS,
+        end_ms=row.end // SAMPLES_PER_MS,
         text=row.text,
         words=tuple(LineWord(*word) for word in row.words),
         language=row.language,

@@ -15,7 +15,7 @@ import structlog
 from django.core.cache import caches
 
 from sessions import flashes
-from sessions.models import SAMPLE_RATE
+from sessions.audio.frames import SAMPLES_PER_MS
 from transcripts import doorbell
 from transcripts.claims import Claim
 from transcripts.recognised import Recognised
@@ -29,7 +29,6 @@ STALE_S = 4.0
 # Answers outlive the longest utterance, so that revisions keep rising.
 _MEMORY_S = 60
 _SHED_KEY = "partial:shed"
-_MS = SAMPLE_RATE // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,10 @@ class PartialRequest:
 
     @property
     def end_ms(self) -> int:
-        return self.audio_start // _MS + len(self.audio) // 2 * 1000 // AUDIO_RATE
+        return (
+            self.audio_start // SAMPLES_PER_MS
+            + len(self.audio) // 2 * 1000 // AUDIO_RATE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _flash(request: PartialRequest, *, text: str, rev: int, stable: int) -> None
         "rev": rev,
         "participant": str(request.participant_public_id),
         "name": request.name,
-        "start_ms": request.start // _MS,
+        "start_ms": request.start // SAMPLES_PER_MS,
         "end_ms": request.end_ms,
         "text": text,
         "stable": stable,

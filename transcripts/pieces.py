@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sessions.audio.frames import SAMPLES_PER_MS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 PIECE_MS = 1000
 # What is left before a gap is sent if it is at least so long.
 LEAST_MS = 250
-_MS = 48  # samples of the timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Piece:
 
     @property
     def start_ms(self) -> int:
-        return self.position // _MS
+        return self.position // SAMPLES_PER_MS
 
     @property
     def end_ms(self) -> int:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 TIMELINE_RATE = 48_000
 """Positions count samples at this rate since the session's time zero."""
 
+SAMPLES_PER_MS = TIMELINE_RATE // 1000
+"""For people, JSON and SQL, which count milliseconds."""
+
 PCM_RATES = (8_000, 16_000, 24_000, 48_000)
 """The rates a source may send: each divides the timeline's evenly."""
 
