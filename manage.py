@@ -13,11 +13,14 @@ def end_with_supervisor() -> None:
 
     Without it a killed supervisor leaves processes behind that hold the port.
     """
-    if "SUPERVISOR_ENABLED" in os.environ and sys.platform == "linux":
+    supervisor = int(os.environ.get("SUPERVISOR_PID", "0"))
+    if supervisor and sys.platform == "linux":
         import ctypes
 
         PR_SET_PDEATHSIG = 1  # noqa: N806 (the kernel's name)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != supervisor:
+            sys.exit("The supervisor has died.")  # before the kernel was asked
 
 
 def main() -> None:
@@ -25,7 +28,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell says of Ctrl-C
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from voiceproject import sockets
 log = structlog.get_logger(__name__)
 
 SETTLE_S = 2.5
-"""How long captures get to write down their last words; the supervisor waits 4 s."""
+"""How long captures get to write down their last words; the supervisor waits 3 s."""
 WEEK_S = 7 * 24 * 3600
 
 

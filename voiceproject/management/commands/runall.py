@@ -74,9 +74,13 @@ class Command(BaseCommand):
         programs.append(Program("announce", "python manage.py announce"))
         path = folder / "supervisord.conf"
         text = supervision.configuration(
-            programs, base=base, folder=folder, root=os.geteuid() == 0
+            programs,
+            pidfile=folder / "supervisord.pid",
+            pid=os.getpid(),  # exec keeps it
+            root=os.geteuid() == 0,
         )
         path.write_text(text, encoding="utf-8")
         self.stdout.flush()
-        words = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(path)]
+        os.chdir(base)
+        words = [sys.executable, "-m", "voiceproject.supervisor", "-n", "-c", str(path)]
         os.execv(words[0], [*words, *(["-u", "root"] if os.geteuid() == 0 else [])])  # noqa: S606
