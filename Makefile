@@ -8,7 +8,6 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.8
 UV := .uv/bin/uv
 PY := .venv/bin/python
-DEMO := STT_MODEL=tests/speech/model VAD_SOFT_MAX_S=8
 
 .PHONY: help run demo test lint format bench requirements
 
@@ -19,7 +18,9 @@ run: .venv/run.done ## start everything at http://localhost:8000
 	@exec $(PY) manage.py runall
 
 demo: .venv/run.done ## the same, with speakers who talk into it; needs no account
-	@exec env $(DEMO) $(PY) manage.py runall --demo
+	@export DATA_DIR="$${DATA_DIR:-data/demo}" LOG_LEVEL="$${LOG_LEVEL:-WARNING}"; \
+	  export STT_MODEL=tests/speech/model VAD_SOFT_MAX_S=8; \
+	  exec $(PY) manage.py runall --demo
 
 test: .venv/dev.done ## install what the tests need, and run them all
 	@tests/prepare.sh
