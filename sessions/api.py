@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from sessions import access, addresses, finish, names, opening, queries, wire
 from sessions.background import spawn
@@ -38,7 +38,7 @@ def _visible(title: str) -> str:
     return names.clean(title, longest=200)
 
 
-class NewSession(Schema):
+class NewSession(BaseModel):  # not a Schema: that takes any list for one
     title: Annotated[
         str, StringConstraints(max_length=200), AfterValidator(_visible)
     ] = ""

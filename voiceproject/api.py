@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -60,6 +61,11 @@ def on_http_error(request: HttpRequest, e: HttpError) -> HttpResponse:
     if isinstance(e.__cause__, RequestDataTooBig):
         return _error(request, "too_large", "The request is too large.", 413)
     return _error(request, "bad_request", e.message, e.status_code)
+
+
+@api.exception_handler(RequestDataTooBig)
+def on_too_large(request: HttpRequest, e: RequestDataTooBig) -> HttpResponse:
+    return _error(request, "too_large", "The request is too large.", 413)
 
 
 @api.exception_handler(Exception)

@@ -353,6 +353,8 @@ LOGGING: dict[str, Any] = {
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # A traceback for each stranger who names another host fills the disk.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
         "django-q": {"level": "WARNING"},
     },

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sessions.audio.drift import DriftCorrection, RunningMinimum, samples
+from sessions.audio.drift import START_UP, DriftCorrection, RunningMinimum, samples
 from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
 
 LATE = samples(40)
 """A frame later than this is held until it is clear why. The promise is 40 ms."""
 DECIDE = samples(500)
 """How long late frames are watched before they are called lost or merely slow."""
+START = samples(500)
+"""A stream's first while is held, so that its least delay is known when it begins."""
 HOLD_MAX = samples(2000)
 """A burst that takes longer than this to arrive is no longer held back."""
 BURST_PACE = 1.2
@@ -58,22 +60,29 @@ class TrackClock:
     def place(self, frame: Frame) -> list[Placed]:
         """The sound that now has its place: none while it is held, then all of it."""
         counted = self._count(frame)
+        begun = self._begin(counted.arrival) if self.origin is None else []
         if self.origin is None:
-            self.origin = max(counted.offset, 0)
-        if self._recent.value is None:
+            self._held.append(counted)
+            return []
+        if self._recent.value is None:  # a stream that goes on
             self._recent.add(counted.arrival, self.origin)
             self._last_arrival = counted.arrival
         if not self._held and self._lateness(counted) <= LATE:
-            return self._emit([counted], on_time=True)
+            return begun + self._emit([counted], on_time=True)
         self._held.append(counted)
-        return self._judge(counted.arrival)
+        return begun + self._judge(counted.arrival)
 
     def tick(self, now_s: float) -> list[Placed]:
         """Place held sound that nothing has followed for a while."""
-        return self._judge(round(now_s * TIMELINE_RATE)) if self._held else []
+        now = round(now_s * TIMELINE_RATE)
+        if not self._held:
+            return []
+        return self._begin(now) if self.origin is None else self._judge(now)
 
     def flush(self) -> list[Placed]:
         """Place what is still held: the stream has ended."""
+        if self.origin is None and self._held:
+            return self._begin(self._held[0].arrival + START)
         return self._emit(self._held, on_time=False)
 
     def _count(self, frame: Frame) -> _Counted:
@@ -86,6 +95,15 @@ class TrackClock:
     def _lateness(self, counted: _Counted) -> int:
         assert self._recent.value is not None
         return counted.offset - int(self._recent.value)
+
+    def _begin(self, now: int) -> list[Placed]:
+        """Find the origin from a stream's first while: its first frame may be late."""
+        if not self._held or now - self._held[0].arrival < START:
+            return []
+        first = self._held[0]
+        least = min(counted.offset for counted in self._held)
+        self.origin = max(least, first.offset - START_UP, 0)
+        return self._emit(self._held, on_time=True)
 
     def _judge(self, now: int) -> list[Placed]:
         """Late sound: was it delayed, or is some of it missing?"""

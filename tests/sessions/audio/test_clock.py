@@ -176,8 +176,8 @@ def test_it_goes_on_at_its_place_over_a_new_connection() -> None:
 def test_what_the_sender_says_it_skipped_is_a_gap() -> None:
     clock = TrackClock()
     pcm = np.ones(320, np.int16)
-    first = clock.place(Frame(pcm, RATE, 1.02))[0]
-    second = clock.place(Frame(pcm, RATE, 3.04, skipped=32_000))[0]
+    clock.place(Frame(pcm, RATE, 1.02))
+    first, second = clock.place(Frame(pcm, RATE, 3.04, skipped=32_000))
     assert second.position - first.end == 96_000
 
 
@@ -185,7 +185,20 @@ def test_held_sound_is_placed_when_nothing_follows() -> None:
     clock = TrackClock()
     pcm = np.ones(320, np.int16)
     clock.place(Frame(pcm, RATE, 1.02))
+    assert clock.tick(1.4) == []
+    assert len(clock.tick(1.6)) == 1
     assert clock.place(Frame(pcm, RATE, 9.02)) == []
     assert clock.tick(9.3) == []
     (placed,) = clock.tick(9.6)
     assert abs(placed.position / TIMELINE_RATE - 9.0) < 0.04
+
+
+def test_a_late_first_frame_does_not_displace_the_stream() -> None:
+    clock = TrackClock()
+    pcm = np.full(320, 5000, np.int16)
+    placed: list[Placed] = []
+    for k in range(200):
+        arrival = max(1.02 + k * 0.02, 1.35)  # the loop was busy for the first 330 ms
+        placed += clock.place(Frame(pcm, RATE, arrival))
+    assert abs(placed[0].position - 48_000) <= 0.002 * TIMELINE_RATE
+    assert [p.position for p in placed[1:]] == [p.end for p in placed[:-1]]
