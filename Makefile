@@ -8,14 +8,19 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.8
 UV := .uv/bin/uv
 PY := .venv/bin/python
+# The Python that is here, or a clear word that it is too old: none is fetched.
+export UV_PYTHON_DOWNLOADS := never
+
+# The settings of .env, if there is one; what the shell itself sets wins.
+WITH_ENV := kept="$$(export -p)"; set -a; [ ! -f .env ] || . ./.env; eval "$$kept"
 
 .PHONY: help run demo test lint format bench requirements
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1  /p' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
 
 run: .venv/run.done ## start everything at http://localhost:8000
-	@exec $(PY) manage.py runall
+	@$(WITH_ENV); exec $(PY) manage.py runall
 
 demo: .venv/run.done ## the same, with speakers who talk into it; needs no account
 	@export DATA_DIR="$${DATA_DIR:-data/demo}" LOG_LEVEL="$${LOG_LEVEL:-WARNING}"; \
@@ -43,7 +48,9 @@ $(UV):
 	@bash .ci/get-uv $(UV_VERSION)
 
 .venv/run.done: $(UV) uv.lock
+	@echo "Installing what Parley needs into .venv (once, about 600 MB) …"
 	@$(UV) sync --frozen --no-dev --inexact --quiet && touch $@
 
 .venv/dev.done: $(UV) uv.lock
+	@echo "Installing what Parley and its tests need into .venv (once, about 800 MB) …"
 	@$(UV) sync --frozen --inexact --quiet && touch $@ .venv/run.done
