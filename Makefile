@@ -10,7 +10,6 @@ UV := .uv/bin/uv
 PY := .venv/bin/python
 # The Python that is here, or a clear word that it is too old: none is fetched.
 export UV_PYTHON_DOWNLOADS := never
-
 # The settings of .env, if there is one; what the shell itself sets wins.
 WITH_ENV := kept="$$(export -p)"; set -a; [ ! -f .env ] || . ./.env; eval "$$kept"
 
@@ -48,9 +47,7 @@ $(UV):
 	@bash .ci/get-uv $(UV_VERSION)
 
 .venv/run.done: $(UV) uv.lock
-	@echo "Installing what Parley needs into .venv (once, about 600 MB) …"
-	@$(UV) sync --frozen --no-dev --inexact --quiet && touch $@
+	@bash .ci/sync --no-dev && touch $@
 
 .venv/dev.done: $(UV) uv.lock
-	@echo "Installing what Parley and its tests need into .venv (once, about 800 MB) …"
-	@$(UV) sync --frozen --inexact --quiet && touch $@ .venv/run.done
+	@bash .ci/sync && touch $@ .venv/run.done
