@@ -23,14 +23,13 @@ Samples = npt.NDArray[np.int16]
 
 SAMPLE_RATE_HZ = 16_000
 
-VOCABULARY: tuple[str, ...] = tuple(
-    """
-    zero one two three four five six seven eight nine yes no hello start stop left right
-    up down record meeting please open close save note task done next back today tomorrow
-    monday friday team project budget review send message call thank you and the we need
-    new plan report question answer
-    """.split()
-)
+_WORDS = """
+    zero one two three four five six seven eight nine yes no hello start stop left
+    right up down record meeting please open close save note task done next back today
+    tomorrow monday friday team project budget review send message call thank you and
+    the we need new plan report question answer
+"""
+VOCABULARY: tuple[str, ...] = tuple(_WORDS.split())
 
 UNSEEN_VARIANTS: tuple[str, ...] = ("m3", "f2", "linda", "john")
 """espeak variants that no training voice uses."""
@@ -167,7 +166,7 @@ def speak(
     text: str,
     *,
     voice: str = UNSEEN_VOICES[0],
-    delivery: Delivery = Delivery(),  # noqa: B008 - frozen
+    delivery: Delivery = Delivery(),
     lead_s: float = 0.0,
     tail_s: float = 0.0,
 ) -> Samples:
@@ -185,7 +184,7 @@ def speak_phrases(
     *,
     voice: str = UNSEEN_VOICES[0],
     pause_s: float = 0.5,
-    delivery: Delivery = Delivery(),  # noqa: B008 - frozen
+    delivery: Delivery = Delivery(),
 ) -> Samples:
     """The phrases one after the other with `pause_s` of silence between them."""
     parts: list[Samples] = []
