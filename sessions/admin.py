@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from sessions.models import ApiToken, Participant, SessionEvent, VoiceSession
+from sessions.models import (
+    ApiToken,
+    Participant,
+    SessionEvent,
+    State,
+    VoiceSession,
+)
+
+OVER = (State.READY, State.FAILED, State.DELETED)
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -28,6 +38,15 @@ class VoiceSessionAdmin(ReadOnly):
     list_filter = ("state", "source", "record")
     search_fields = ("public_id", "title")
     date_hierarchy = "created_at"
+
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """What belongs to a session goes with it, also where it may not go alone."""
+        texts, counts, _, protected = super().get_deleted_objects(objs, request)
+        live = any(session.state not in OVER for session in objs)
+        lacking = {"session that has not ended"} if live else set()
+        return texts, counts, lacking, protected
 
 
 @admin.register(Participant)
