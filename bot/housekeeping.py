@@ -29,6 +29,7 @@ async def keep_house(stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as rounds:
         rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, Reaping(), stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
+        rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
 
 
 class Reaping:
