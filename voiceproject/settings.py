@@ -10,6 +10,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 import structlog
@@ -113,7 +114,10 @@ PUBLIC_URL = envstr("PUBLIC_URL", "").rstrip("/")
 
 DEBUG = envbool("DEBUG", default=False)
 SECRET_KEY = envsecret("SECRET_KEY", "") or _kept_secret_key(DATA_DIR / "secret_key")
-ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# This machine asks itself how it is; people use the public address.
+ALLOWED_HOSTS = [*envlist("ALLOWED_HOSTS", ""), "localhost", "127.0.0.1", "[::1]"]
+if PUBLIC_URL:
+    ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
