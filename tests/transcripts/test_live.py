@@ -1,0 +1,188 @@
+"""A room of tracks: what is said becomes rows, whatever fails beside it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from django.db import OperationalError
+from pytest_django.fixtures import Settings
+from scene import a_session, a_track, eventually
+from speech import voices
+
+from sessions.audio.frames import Placed
+from sessions.capture.sinks import Track
+from transcripts import live, vad
+from transcripts.live import Room
+from transcripts.partials import PartialRequest
+from transcripts.utterances import Spoken
+from transcripts.vad import Floats, VadChoice, VadState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RATE = 16_000
+
+
+class Loudness:
+    """A detector for tests: loud is speech. `breaks_on` a sample of this value."""
+
+    def __init__(self) -> None:
+        self.breaks_on = 0.0
+        self.largest = 0
+
+    def __call__(self, windows: Floats, states: list[VadState]) -> Floats:
+        self.largest = max(self.largest, len(states))
+        if self.breaks_on and np.any(windows == np.float32(self.breaks_on)):
+            raise RuntimeError("this window is poison")
+        return np.where(np.abs(windows).max(axis=1) > 0.1, 0.9, 0.0).astype(np.float32)
+
+
+@pytest.fixture
+def detector() -> Loudness:
+    return Loudness()
+
+
+@pytest.fixture
+def room(detector: Loudness) -> Room:
+    return Room(lambda: VadChoice(detector))
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> list[Spoken]:
+    """What would become rows."""
+    kept: list[Spoken] = []
+    monkeypatch.setattr(live.utterances, "record", kept.append)
+    return kept
+
+
+@pytest.fixture
+def offers(monkeypatch: pytest.MonkeyPatch) -> list[PartialRequest]:
+    asked: list[PartialRequest] = []
+    monkeypatch.setattr(live.partials, "offer", asked.append)
+    return asked
+
+
+@pytest.fixture
+def track() -> Track:
+    return a_track(a_session())
+
+
+def tone(seconds: float) -> np.ndarray:
+    t = np.arange(round(seconds * RATE)) / RATE
+    return (16_000 * np.sin(2 * np.pi * 300 * t)).astype(np.int16)
+
+
+def quiet(seconds: float) -> np.ndarray:
+    return np.zeros(round(seconds * RATE), np.int16)
+
+
+async def test_what_is_said_becomes_a_row(
+    room: Room, rows: list[Spoken], track: Track
+) -> None:
+    hearing = room.open(track)
+    sound = np.concatenate([quiet(1), tone(1), quiet(1)])
+    for at in range(0, len(sound), 320):
+        hearing.hear(Placed(at * 3, sound[at : at + 320], RATE))
+    await eventually(lambda: rows)
+    assert abs(rows[0].start - 48_000) <= 32 * 48
+    assert abs(rows[0].end - 96_000) <= 64 * 48
+    assert hearing.settled() > rows[0].end
+    await hearing.close()
+    assert len(rows) == 1
+
+
+async def test_closing_waits_until_the_last_words_are_a_row(
+    room: Room, rows: list[Spoken], track: Track
+) -> None:
+    hearing = room.open(track)
+    hearing.hear(Placed(0, tone(0.8), RATE))
+    await hearing.close()
+    assert len(rows) == 1
+
+
+async def test_a_database_that_is_away_for_a_while_costs_no_line(
+    room: Room, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Spoken] = []
+    tries = iter([OperationalError, OperationalError, OperationalError])
+
+    def record(spoken: Spoken) -> None:
+        for error in tries:
+            raise error("database is locked")
+        kept.append(spoken)
+
+    monkeypatch.setattr(live, "RETRY_S", (0.05,))
+    monkeypatch.setattr(live.utterances, "record", record)
+    hearing = room.open(track)
+    hearing.hear(Placed(0, np.concatenate([tone(0.8), quiet(1)]), RATE))
+    await eventually(lambda: hearing.on_their_way)
+    assert hearing.settled() == 0  # not safe before it is a row
+    await hearing.close()
+    assert len(kept) == 1
+
+
+async def test_one_bad_track_does_not_cost_the_others_their_words(
+    room: Room, rows: list[Spoken], detector: Loudness
+) -> None:
+    session = a_session
+    one = await asyncio.to_thread(session)
+    good, bad = a_track(one, participant=1), a_track(one, participant=2)
+    detector.breaks_on = 12_345 / 32_768
+    poison = tone(1)
+    poison[8000] = 12_345
+    hearings = [room.open(good), room.open(bad)]
+    hearings[0].hear(Placed(0, tone(1), RATE))
+    hearings[1].hear(Placed(0, poison, RATE))
+    await asyncio.gather(*(hearing.close() for hearing in hearings))
+    assert [row.participant_id for row in rows].count(1) == 1
+
+
+async def test_many_tracks_share_calls(
+    room: Room, rows: list[Spoken], detector: Loudness
+) -> None:
+    one = await asyncio.to_thread(a_session)
+    hearings = [room.open(a_track(one, participant=n)) for n in range(100)]
+    for hearing in hearings:
+        hearing.hear(Placed(0, np.concatenate([tone(0.5), quiet(1)]), RATE))
+    await asyncio.gather(*(hearing.close() for hearing in hearings))
+    assert sorted(row.participant_id for row in rows) == list(range(100))
+    assert detector.largest == 64
+
+
+async def test_sound_that_stops_coming_ends_the_utterance(
+    room: Room, rows: list[Spoken], track: Track, settings: Settings
+) -> None:
+    hearing = room.open(track)
+    hearing.hear(Placed(0, tone(0.6), RATE))
+    await eventually(lambda: rows, within_s=5)
+    await hearing.close()
+    assert len(rows) == 1
+
+
+async def test_provisional_text_is_asked_for_once_a_second_at_most(
+    room: Room, rows: list[Spoken], offers: list[PartialRequest], track: Track
+) -> None:
+    hearing = room.open(track)
+    began = asyncio.get_running_loop().time()
+    for at in range(150):
+        hearing.hear(Placed(at * 960, tone(0.02), RATE))
+        due = began + (at + 1) * 0.02
+        await asyncio.sleep(max(due - asyncio.get_running_loop().time(), 0))
+    await hearing.close()
+    assert 1 <= len(offers) <= 3
+    assert [offer.rev for offer in offers] == sorted({offer.rev for offer in offers})
+    assert {offer.utterance_id for offer in offers} == {rows[0].public_id}
+
+
+async def test_real_detection_finds_real_speech(
+    rows: list[Spoken], track: Track
+) -> None:
+    room = Room(vad.state)
+    hearing = room.open(track)
+    phrases = ["please open the project", "send a message today"]
+    spoken = voices.speak_phrases(phrases, pause_s=1.2)
+    hearing.hear(Placed(48_000, np.concatenate([quiet(0.5), spoken]), RATE))
+    await hearing.close()
+    assert len(rows) == 2
+    assert abs(rows[0].start - 72_000) <= 80 * 48
