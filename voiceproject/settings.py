@@ -282,7 +282,7 @@ else:
 # What listens to every capture: callables(track) -> Sink | None, in order.
 CAPTURE_SINKS = ["transcripts.live.listen", "transcripts.tones.listen"]
 # Who knows how far the text is: callable(session id) -> dict for the page.
-SPEECH_STATE = "transcripts.live.speech_state"
+SPEECH_STATE = "transcripts.progress.speech_state"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.

@@ -13,7 +13,7 @@ from speech import voices
 
 from sessions.audio.frames import Placed
 from sessions.capture.sinks import Track
-from transcripts import live, vad
+from transcripts import scribe, vad
 from transcripts.live import Room
 from transcripts.partials import PartialRequest
 from transcripts.utterances import Spoken
@@ -52,14 +52,14 @@ def room(detector: Loudness) -> Room:
 def rows(monkeypatch: pytest.MonkeyPatch) -> list[Spoken]:
     """What would become rows."""
     kept: list[Spoken] = []
-    monkeypatch.setattr(live.utterances, "record", kept.append)
+    monkeypatch.setattr(scribe.utterances, "record", kept.append)
     return kept
 
 
 @pytest.fixture
 def offers(monkeypatch: pytest.MonkeyPatch) -> list[PartialRequest]:
     asked: list[PartialRequest] = []
-    monkeypatch.setattr(live.partials, "offer", asked.append)
+    monkeypatch.setattr(scribe.partials, "offer", asked.append)
     return asked
 
 
@@ -112,8 +112,8 @@ async def test_a_database_that_is_away_for_a_while_costs_no_line(
             raise error("database is locked")
         kept.append(spoken)
 
-    monkeypatch.setattr(live, "RETRY_S", (0.05,))
-    monkeypatch.setattr(live.utterances, "record", record)
+    monkeypatch.setattr(scribe, "RETRY_S", (0.05,))
+    monkeypatch.setattr(scribe.utterances, "record", record)
     hearing = room.open(track)
     hearing.hear(Placed(0, np.concatenate([tone(0.8), quiet(1)]), RATE))
     await eventually(lambda: hearing.on_their_way)

@@ -1,0 +1,149 @@
+"""Detection: the windows that are due, of all tracks, in one call; and what they say.
+
+Runs on one thread, which owns the ears. A bad track costs itself, never the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import structlog
+from django.conf import settings
+
+from transcripts.ear import Ear
+from transcripts.hearing import Found, Hearing
+from transcripts.speech import Endpointing
+from transcripts.vad import BATCH, Floats, Vad, VadChoice
+
+log = structlog.get_logger(__name__)
+
+STEP_BUDGET_S = 0.05
+"""A backlog is worked off in steps of this length, all tracks in turn."""
+STALLED_S = 0.7
+"""An utterance whose sound stops coming is ended this much after the usual silence."""
+PARTIAL_EVERY_S = 1.0
+FAULTS_LOGGED = 5
+"""Of one track: what fails at every frame would fill the log."""
+
+
+class Detection:
+    """Takes steps. `choose` loads the detector, here, because that takes its time."""
+
+    def __init__(
+        self,
+        choose: Callable[[], VadChoice],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._choose = choose
+        self._clock = clock
+        self._stalled_s = settings.VAD_SILENCE_MS / 1000 + STALLED_S
+
+    def step(self, hearings: list[Hearing], now: float) -> tuple[list[Found], bool]:
+        """Detect what is due; what was found, and whether there is more to do."""
+        detector = self._choose().vad
+        found: list[Found] = []
+        for hearing in hearings:
+            with self._spared(hearing):
+                self._take_in(hearing, now)
+        deadline = self._clock() + STEP_BUDGET_S
+        more = True
+        while more and self._clock() < deadline:
+            more = self._round(detector, hearings, found)
+        if not more:
+            for hearing in hearings:
+                with self._spared(hearing):
+                    found += self._look_after(hearing, now)
+        return found, more
+
+    @contextlib.contextmanager
+    def _spared(self, hearing: Hearing) -> Iterator[None]:
+        """A fault on one track costs it what was open, and the others nothing."""
+        try:
+            yield
+        except Exception:
+            hearing.faults += 1
+            if hearing.faults <= FAULTS_LOGGED:
+                log.exception("track.failed", session=hearing.track.session_id)
+            hearing.ear = new_ear()
+            if hearing.ended:
+                hearing.ear.end()
+
+    def _take_in(self, hearing: Hearing, now: float) -> None:
+        ending = hearing.ending  # read before the inbox: what came before it counts
+        if hearing.inbox:
+            hearing.heard_at = now
+        while hearing.inbox:
+            hearing.ear.add(hearing.inbox.popleft())
+        if ending and not hearing.ended:
+            hearing.ended = True
+            hearing.ear.end()
+
+    def _round(
+        self, detector: Vad, hearings: list[Hearing], found: list[Found]
+    ) -> bool:
+        """One window of each track that has one, in calls of at most 64."""
+        due: list[tuple[Hearing, Floats]] = []
+        for hearing in hearings:
+            with self._spared(hearing):
+                if (window := self._next(hearing, found)) is not None:
+                    due.append((hearing, window))
+        for i in range(0, len(due), BATCH):
+            self._detect(detector, due[i : i + BATCH], found)
+        return bool(due)
+
+    def _next(self, hearing: Hearing, found: list[Found]) -> Floats | None:
+        ear = hearing.ear
+        while (window := ear.window()) is None and ear.jumping:
+            cut = ear.settle()
+            if cut or ear.closed:
+                found.append(Found(hearing, cut, closed=ear.closed))
+        return window
+
+    def _detect(
+        self, detector: Vad, due: list[tuple[Hearing, Floats]], found: list[Found]
+    ) -> None:
+        states = [hearing.ear.vad_state for hearing, _ in due]
+        try:
+            chances = detector(np.stack([window for _, window in due]), states)
+        except Exception:
+            if len(due) > 1:  # one of them is bad: which?
+                for one in due:
+                    self._detect(detector, [one], found)
+                return
+            with self._spared(due[0][0]):
+                raise
+            return
+        for (hearing, _), chance in zip(due, chances, strict=True):
+            with self._spared(hearing):
+                if (cut := hearing.ear.judge(float(chance))) is not None:
+                    found.append(Found(hearing, cut))
+
+    def _look_after(self, hearing: Hearing, now: float) -> list[Found]:
+        ear = hearing.ear
+        if not ear.speaking:
+            hearing.partial_at, hearing.rev = now, 0
+            return []
+        if now - hearing.heard_at > self._stalled_s:
+            cut = ear.flush()
+            return [Found(hearing, cut)] if cut else []
+        due = now - hearing.partial_at >= PARTIAL_EVERY_S
+        if settings.STT_PARTIALS and due and ear.speech_s >= PARTIAL_EVERY_S:
+            hearing.partial_at = now
+            hearing.rev += 1
+            return [Found(hearing, partial=ear.so_far())]
+        return []
+
+
+def new_ear() -> Ear:
+    """An ear as the settings want it."""
+    endpointing = Endpointing(
+        threshold=settings.VAD_THRESHOLD,
+        release=settings.VAD_RELEASE,
+        silence_ms=settings.VAD_SILENCE_MS,
+        soft_max_s=settings.VAD_SOFT_MAX_S,
+    )
+    return Ear(endpointing, preroll_ms=settings.VAD_PREROLL_MS)

@@ -1,0 +1,43 @@
+"""Progress: how far the text is, told to each session that is listened to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from sessions import flashes
+from transcripts import status, utterances
+
+log = structlog.get_logger(__name__)
+
+
+def speech_state(session_id: int) -> dict[str, Any]:
+    """How speech-to-text is doing for a session, as its page shows it."""
+    behind = utterances.backlog(session_id).oldest_s
+    return status.read().to_json(behind_s=behind)
+
+
+class Progress:
+    """Tells what has changed, and now and then what has not."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[int, tuple[dict[str, Any], float]] = {}
+
+    def report(self, session_ids: set[int]) -> None:
+        """Show each session's readers how its text is doing."""
+        now = self._clock()
+        self._told = {pk: t for pk, t in self._told.items() if pk in session_ids}
+        for session_id in session_ids:
+            try:
+                state = speech_state(session_id)
+            except Exception:
+                log.warning("speech.unknown", session=session_id, exc_info=True)
+                continue  # the database is away: the next report will tell
+            told, at = self._told.get(session_id, (None, 0.0))
+            if state != told or now - at > flashes.TTL_S / 2:
+                self._told[session_id] = (state, now)
+                flashes.show(session_id, "speech", "speech", state)
