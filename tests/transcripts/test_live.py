@@ -87,7 +87,7 @@ async def test_what_is_said_becomes_a_row(
     await eventually(lambda: rows)
     assert abs(rows[0].start - 48_000) <= 32 * 48
     assert abs(rows[0].end - 96_000) <= 64 * 48
-    assert hearing.settled() > rows[0].end
+    await eventually(lambda: hearing.settled() > rows[0].end)
     await hearing.close()
     assert len(rows) == 1
 
