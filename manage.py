@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,10 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell says of Ctrl-C
+    finally:
+        # Python looks through all that is left before it ends: seconds, on a busy
+        # machine, in which a supervisor loses its patience.
+        gc.freeze()
 
 
 if __name__ == "__main__":
