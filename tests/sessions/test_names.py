@@ -1,0 +1,50 @@
+"""Names fit for a screen, whatever is typed."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.names import clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("Alice", "Alice"),
+        ("  Alice \t\r\n Bob ", "Alice Bob"),
+        ("\x00\x1b[31mred", "[31mred"),
+        ("\u202eevil\u202c", "evil"),
+        ("a\u200bb\ufeffc", "abc"),
+        ("\u2028line\u2029", "line"),
+        ("e\u0301", "é"),
+        ("Zoë Ünal 李雷 🙂", "Zoë Ünal 李雷 🙂"),
+        ("e" + "\u0335" * 50, "e" + "\u0335" * 3),
+        ("\ud800x", "x"),
+        ("\ue000", ""),
+        ("", ""),
+        ("\u200f \u200e", ""),
+    ],
+)
+def test_it_keeps_what_can_be_seen(raw: str, shown: str) -> None:
+    assert clean(raw, longest=80) == shown
+
+
+@given(st.text(max_size=500), st.integers(1, 80))
+def test_whatever_comes_out_is_one_line_of_that_length(raw: str, longest: int) -> None:
+    name = clean(raw, longest=longest)
+    assert len(name) <= longest
+    assert name == name.strip()
+    assert not any(unicodedata.category(c)[0] == "C" for c in name)
+    name.encode()  # storable: no lone surrogates
+    assert clean(name, longest=longest) == name
+
+
+def test_an_endless_name_costs_no_time() -> None:
+    began = time.perf_counter()
+    assert clean("a\u0301\u0316" * 3_000_000, longest=80)
+    assert time.perf_counter() - began < 0.5
