@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
