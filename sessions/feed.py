@@ -175,7 +175,11 @@ def _take(watched: _Watched, news: _News) -> None:
     changed = news.head > watched.head or news.flashes != watched.flashes
     if news.events and watched.tail and news.events[0].seq != watched.tail[-1].seq + 1:
         watched.tail.clear()
-    watched.tail.extend(news.events)
+    for event in news.events:
+        if event.type == "state":
+            # The end may forget what was said: from here on the table is asked again.
+            watched.tail.clear()
+        watched.tail.append(event)
     watched.head = max(news.head, watched.head)
     watched.flashes = news.flashes
     if news.participants is not None:
