@@ -46,14 +46,17 @@ def run(words: list[str], report: Path) -> str:
 
 
 def test_a_whole_conversation_stays_on_this_machine(tmp_path: Path) -> None:
-    report = tmp_path / "attempts"
-    words = [sys.executable, str(FOLDER / "conversation.py"), str(report)]
+    report, home = tmp_path / "attempts", tmp_path / "home"
+    home.mkdir()
+    words = [sys.executable, str(FOLDER / "conversation.py"), str(report), str(home)]
     told: dict[str, Any] = json.loads(run((island.to_island() or []) + words, report))
     assert len(told["lines"]) >= 6
     assert told["outside"] == []
     assert not report.exists(), report.read_text()
     if told["on_island"]:
         assert set(told["departures"].values()) == {0}, told["departures"]
+    # Whoever reports home later keeps a device id and a queue there first.
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+# Libraries that report home by themselves: onnxruntime since 1.29 (to Microsoft, from
+# C++, with a device id kept on disk), huggingface_hub. Not from here, whoever asks.
+os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
 
 def envstr(name: str, default: str) -> str:
     return os.environ.get(name, default).strip()

@@ -31,6 +31,9 @@ class Rounds:
         return make
 
 
+pytestmark = pytest.mark.django_db  # its rounds look after connections
+
+
 async def test_it_makes_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
     reap = rounds.named("reap")

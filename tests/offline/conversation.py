@@ -1,8 +1,8 @@
-"""A whole conversation on an island: `python conversation.py REPORT`.
+"""A whole conversation on an island: `python conversation.py REPORT HOME`.
 
 All that an installation does for people, with the settings it has by itself: opening,
 talking, reading along, pages, exports, the end. Prints JSON: what was heard, and the
-kernel's count of attempts to leave.
+kernel's count of attempts to leave. HOME is an empty folder for it to leave alone.
 """
 
 from __future__ import annotations
@@ -70,13 +70,14 @@ def _outside(urls: list[str]) -> list[str]:
     return found
 
 
-def main(report: str) -> None:
+def main(report: str, home: str) -> None:
     if on_island := island.is_island():
         island.raise_loopback()
     before = island.departures()
     search = os.pathsep.join([str(FOLDER), str(FOLDER.parent)])
+    watch = {"PYTHONPATH": search, "EGRESS_REPORT": report, "HOME": home}
     # As it is by itself: may download what it lacks, and lacks nothing.
-    with Stack(PYTHONPATH=search, EGRESS_REPORT=report, HF_HUB_OFFLINE="0") as stack:
+    with Stack(**watch, HF_HUB_OFFLINE="0") as stack:
         told = asyncio.run(hold(stack))
     after = island.departures()
     left = {name: after[name] - before[name] for name in after}
@@ -85,4 +86,4 @@ def main(report: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
