@@ -113,19 +113,24 @@ def leave_stale(*, since: datetime) -> int:
     return gone
 
 
-def renew(sights: Iterable[Sight], *, now: datetime | None = None) -> None:
-    """Say that these connections are open.
+def renew(sights: Iterable[Sight], *, now: datetime | None = None) -> list[Sight]:
+    """Say that these connections are open; those that hold nobody any more.
 
-    Whoever was taken off the list meanwhile (the database was away, and the reaper
-    faster) is put on it again.
+    Some of them have left meanwhile. Others were taken off the list (the database was
+    away, and the reaper faster): `put_back` is for them.
     """
     now = now or timezone.now()
-    for sight in sights:
-        held = Participant.objects.filter(
-            pk=sight.participant_id, held_by=sight.connection
-        )
-        if not held.update(seen_at=now):
-            _put_back(sight)
+    return [sight for sight in sights if not _renew(sight, now)]
+
+
+def put_back(sight: Sight) -> None:
+    """Put somebody on the list again whose connection is open and was not seen."""
+    known = Participant.objects.filter(pk=sight.participant_id, held_by="")
+    for session_id in known.values_list("session", flat=True):
+        with _locked(session_id, sight.participant_id) as person:
+            # Of a newer connection by now, or in a session that ends: left alone.
+            if person and not person.held_by and person.session.is_open:
+                _hold(person, sight.connection)
 
 
 def note_streams(streams: Iterable[Stream]) -> None:
@@ -170,13 +175,9 @@ def _release(person: Participant) -> None:
     _tell(person, present=False)
 
 
-def _put_back(sight: Sight) -> None:
-    known = Participant.objects.filter(pk=sight.participant_id, held_by="")
-    for session_id in known.values_list("session", flat=True):
-        with _locked(session_id, sight.participant_id) as person:
-            # Of a newer connection by now, or in a session that ends: left alone.
-            if person and not person.held_by and person.session.is_open:
-                _hold(person, sight.connection)
+def _renew(sight: Sight, now: datetime) -> bool:
+    held = Participant.objects.filter(pk=sight.participant_id, held_by=sight.connection)
+    return bool(held.update(seen_at=now))
 
 
 def _tell(person: Participant, *, present: bool) -> None:

@@ -48,7 +48,7 @@ class Capture:
         self._sinks = sinks
         self._timeline = TrackClock(origin=origin, received=received)
         self._secured = received
-        self._halted = self._closed = False
+        self.halted = self._closed = False
 
     @property
     def origin(self) -> int | None:
@@ -79,7 +79,7 @@ class Capture:
 
     def offer(self, data: bytes, *, skipped: int = 0) -> None:
         """Take one message; `skipped` samples at `rate` were lost before it."""
-        if self._halted:
+        if self.halted:
             return
         self.heard_at = self._clock()
         pcm = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
@@ -88,13 +88,13 @@ class Capture:
 
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
-        if not self._halted:
+        if not self.halted:
             self._pass_on(self._timeline.tick(self._clock() - self._zero))
 
     def halt(self) -> None:
         """Place the rest; nothing is taken from now on."""
-        if not self._halted:
-            self._halted = True
+        if not self.halted:
+            self.halted = True
             self._pass_on(self._timeline.flush())
 
     async def close(self) -> None:

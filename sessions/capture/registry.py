@@ -130,15 +130,21 @@ class Registry:
             if h.capture.heard_at >= recent
         }
         await database_sync_to_async(lifecycle.touch)(heard | set(self._viewers))
-        held = list(self._held)
+        held = self._open()
         sights = [Sight(h.capture.track.participant_id, h.connection) for h in held]
-        await database_sync_to_async(participants.renew)(sights)
+        for lost in await database_sync_to_async(participants.renew)(sights):
+            # A halted one has left, or is just about to.
+            if any(h.connection == lost.connection for h in self._open()):
+                await database_sync_to_async(participants.put_back)(lost)
         streams = [
             Stream(capture.track.participant_id, capture.origin, capture.secured)
             for capture in (h.capture for h in held)
             if capture.origin is not None
         ]
         await database_sync_to_async(participants.note_streams)(streams)
+
+    def _open(self) -> list[Held]:
+        return [held for held in self._held if not held.capture.halted]
 
     async def _watch(self) -> None:
         captured = {h.capture.track.session_id for h in self._held}

@@ -66,7 +66,9 @@ def test_whoever_is_not_seen_any_more_has_left(session: VoiceSession) -> None:
     assert participants.leave_stale(since=now - timedelta(seconds=1)) == 0
     assert participants.leave_stale(since=now + timedelta(seconds=1)) == 1
     assert presence(session) == [True, False]
-    participants.renew([Sight(person.pk, "1")])  # they were there all the while
+    (lost,) = participants.renew([Sight(person.pk, "1")])
+    participants.put_back(lost)  # they were there all the while
+    assert participants.renew([lost]) == []
     assert presence(session) == [True, False, True]
 
 
