@@ -1,5 +1,5 @@
-"""Daphne's WebSockets with what it leaves out: reasons, our codes, and a bound on what
-a reader who does not read may cost."""
+"""Daphne's WebSockets with what it leaves out: reasons, our codes, and bounds on what
+one client may make us keep, sent or received."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import structlog
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import reactor as _reactor
+
+reactor: Any = _reactor  # its stubs have the parts of callLater in another order
 
 log = structlog.get_logger(__name__)
 
@@ -14,10 +17,31 @@ REASON_MAX_BYTES = 123
 """RFC 6455: a control frame holds 125 bytes, two of them the code."""
 UNREAD_MAX_BYTES = 8 * 1024 * 1024
 """Sent and not taken by the other end: hours of a talk. Beyond it nobody reads."""
+WAITING_MAX = 32
+"""Messages received and not yet handled; beyond it the client is read no further, and
+TCP tells it so. Daphne alone keeps whatever comes: a gigabyte in half a minute."""
+READ_BYTES = 16 * 1024
+"""Read at once: of the smallest frames these are 2000, some 50 ms of work."""
+LOOK_S = 0.02
 
 
 class Socket(WebSocketProtocol):
     """One connection."""
+
+    _paused = False
+
+    def onOpen(self) -> None:  # noqa: N802 (autobahn's)
+        super().onOpen()
+        self.transport.bufferSize = READ_BYTES
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: FBT001, N802, N803
+        if self.state != self.STATE_OPEN:
+            return  # it has been told to go
+        super().onMessage(payload, isBinary)
+        if not self._paused and self._waiting() >= WAITING_MAX:
+            self._paused = True
+            self.transport.pauseProducing()
+            reactor.callLater(LOOK_S, self._go_on)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         is_close = message.get("type") == "websocket.close"
@@ -29,14 +53,28 @@ class Socket(WebSocketProtocol):
             log.warning("socket.unread")
             self.dropConnection(abort=True)
 
+    def _go_on(self) -> None:
+        """Read on once what waited is handled; whoever was closed is read out, too, so
+        that the farewell can be told from the flood."""
+        if self.state == self.STATE_OPEN and self._waiting() > WAITING_MAX // 2:
+            reactor.callLater(LOOK_S, self._go_on)
+            return
+        self._paused = False
+        if self.state != self.STATE_CLOSED:
+            self.transport.resumeProducing()
+
     def _close(self, code: int, reason: str) -> None:
         # `sendClose` refuses 1011 and 1012, which are a server's to say.
         text = reason.encode()[:REASON_MAX_BYTES].decode(errors="ignore").encode()
         self.sendCloseFrame(code=code, reasonUtf8=text, isReply=False)
 
+    def _waiting(self) -> int:
+        waiting: int = self.application_queue.qsize()
+        return waiting
+
     def _unread(self) -> int:
         transport = self.transport
-        kept = getattr(transport, "_tempDataLen", 0)
+        kept: int = getattr(transport, "_tempDataLen", 0)
         return kept + len(getattr(transport, "dataBuffer", b""))
 
 
