@@ -15,7 +15,7 @@ from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import Server, reactor, twisted_loop
 
 from sessions.capture.registry import registry
-from voiceproject import sockets
+from voiceproject import sockets, uploads
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ def serve(host: str, port: int) -> None:
 
     check_free(host, port)
     sockets.install()
+    uploads.install()
     server = Server(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),
