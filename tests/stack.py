@@ -66,6 +66,8 @@ class Stack:
         self._programs = programs
         inherited = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONDEVMODE", "SYSTEMROOT")
         self.env = {n: os.environ[n] for n in inherited if n in os.environ} | {
+            # Should the tests be killed, the kernel ends their processes.
+            "SUPERVISOR_PID": str(os.getpid()),
             "DATA_DIR": str(self.folder),
             "WEB_PORT": str(self.port),
             "STT_MODEL": str(MODEL),
@@ -137,18 +139,17 @@ class Stack:
         return time.monotonic() - began
 
     def stop(self) -> None:
-        """Stop everything, and see that nothing is left behind."""
+        """Stop everything. Fails when something had to be killed, or was left."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         until = time.monotonic() + STOP_S
-        for process in self.processes.values():
-            try:
-                process.wait(max(until - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        late = {
+            name: self.log(name)
+            for name, process in self.processes.items()
+            if not _is_over(process, within_s=max(until - time.monotonic(), 0.1))
+        }
         self.processes.clear()
+        assert not late, f"did not stop in {STOP_S} s: {late}"
 
     def log(self, name: str) -> str:
         """What a process has printed."""
@@ -202,6 +203,20 @@ class Stack:
         """Open a session: the API's answer with its addresses and token."""
         made: dict[str, Any] = self.api("POST", "/sessions", options)
         return made
+
+
+def _is_over(process: subprocess.Popen[bytes], *, within_s: float) -> bool:
+    """Whether the process went by itself and left no child; none is left after this."""
+    try:
+        process.wait(within_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its session is its own
+            return False
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return False
+    return True
 
 
 def _words(name: str) -> list[str]:
