@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot import housekeeping
+from sessions import reaper
 
 
 class Rounds:
@@ -51,3 +53,41 @@ async def test_a_round_that_failed_is_made_again(
     fails = rounds.named("sweep", fails=True)
     await asyncio.wait_for(housekeeping._every(0.001, fails, rounds.stop), 10)
     assert rounds.made == {"sweep": 2}
+
+
+class Reaper:
+    """Takes down from when on it may judge; fails when told to."""
+
+    def __init__(self) -> None:
+        self.watched_since: list[datetime | None] = []
+        self.fails = False
+
+    async def __call__(
+        self, *, now: datetime, watched_since: datetime | None
+    ) -> reaper.Reaped:
+        if self.fails:
+            raise OSError
+        self.watched_since.append(watched_since)
+        return reaper.Reaped([], [], [], 0)
+
+
+async def test_after_a_round_that_failed_everybody_gets_the_whole_idle_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = Reaper()
+    monkeypatch.setattr(reaper, "cycle", asked)
+    noon = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+    minutes = iter(range(60))
+    reaping = housekeeping.Reaping(
+        clock=lambda: noon + timedelta(minutes=next(minutes))
+    )
+    await reaping()
+    await reaping()
+    asked.fails = True
+    with pytest.raises(OSError):
+        await reaping()
+    asked.fails = False
+    await reaping()
+    await reaping()
+    returned = noon + timedelta(minutes=3)
+    assert asked.watched_since == [noon, noon, returned, returned]
