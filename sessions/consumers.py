@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 MESSAGES_PER_S = 400.0
 """The shortest sensible frame is 2.5 ms; a backlog of 30 s may come at once."""
-MESSAGES_BURST = 15_000.0
+MESSAGES_BURST = 4_000.0
 READER_MESSAGES_BURST = 100.0
 CLOSE_BY_STOP = {
     Stop.ENDED: Close.ENDED,

@@ -12,7 +12,7 @@ from talk import reading, talk, word_errors, words_of
 
 
 async def test_the_road_holds_on_postgresql_and_redis() -> None:
-    phrases = voices.unseen_phrases(8, seed=11)
+    phrases = voices.unseen_phrases(4, seed=11)
     spoken = voices.speak_phrases(phrases, pause_s=1.2)
     pcm = np.concatenate([voices.silence(0.5), spoken, voices.silence(1.2)])
     with (

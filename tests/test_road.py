@@ -25,7 +25,7 @@ def stack() -> Iterator[Stack]:
 async def test_words_arrive_on_the_screen_of_another(stack: Stack) -> None:
     """≥ 100 unseen words in four unseen voices at once: word error ≤ 8 %."""
     session = stack.new_session(title="The whole road")
-    phrases = voices.unseen_phrases(40, seed=SEED)
+    phrases = voices.unseen_phrases(32, seed=SEED)
     speakers = {
         f"Speaker-{i}": (phrases[i::4], voice)
         for i, voice in enumerate(voices.UNSEEN_VOICES[:4])

@@ -28,7 +28,7 @@ async def restless_by_events(viewer: Viewer, dice: random.Random) -> int:
     """Read by server-sent events, breaking off at random; how often it did."""
     for _ in range(BREAKS):
         task = asyncio.create_task(viewer.read())
-        await asyncio.sleep(dice.uniform(0.0, 0.8))
+        await asyncio.sleep(dice.uniform(0.0, 0.5))
         task.cancel()
         await asyncio.wait([task])
     return BREAKS
@@ -41,7 +41,7 @@ async def restless_by_socket(
     for _ in range(BREAKS):
         after = events[-1]["seq"] if events else 0
         async with connect(f"{url}&after={after}") as socket:
-            until = asyncio.get_running_loop().time() + dice.uniform(0.0, 0.8)
+            until = asyncio.get_running_loop().time() + dice.uniform(0.0, 0.5)
             while (left := until - asyncio.get_running_loop().time()) > 0:
                 try:
                     event = json.loads(await asyncio.wait_for(socket.recv(), left))
@@ -57,7 +57,7 @@ async def test_fifty_breaks_leave_exactly_the_lines_of_one_who_stayed(
     stack: Stack,
 ) -> None:
     session = stack.new_session()
-    phrases = voices.unseen_phrases(24, seed=9, max_words=3)
+    phrases = voices.unseen_phrases(18, seed=9, max_words=3)
     dice = random.Random(4)
     restless, by_socket = Viewer(session["events_url"]), list[dict[str, Any]]()
     async with reading(session) as stayed:

@@ -66,7 +66,7 @@ class Microphone:
 
 
 async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:
-    phrases = voices.unseen_phrases(10, seed=5, min_words=3)
+    phrases = voices.unseen_phrases(8, seed=5, min_words=3)
     spoken = voices.speak_phrases(phrases, pause_s=1.1)
     pcm = np.concatenate([voices.silence(0.5), spoken, voices.silence(1.5)])
     pcm = pcm[: len(pcm) // 320 * 320]
@@ -74,9 +74,10 @@ async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:
     microphone = Microphone(session["audio_url"], pcm)
     speaking = asyncio.create_task(microphone.speak())
     for _ in range(2):
-        await asyncio.sleep(7)
+        await asyncio.sleep(5)
         stack.kill("web")
         stack.start("web")
+        await asyncio.to_thread(stack.wait_healthy)
     await asyncio.wait_for(speaking, 90)
     viewer = Viewer(session["events_url"])
     reading = asyncio.create_task(viewer.read())
