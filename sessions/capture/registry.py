@@ -53,6 +53,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._held: set[Held] = set()
+        self._noted: set[Held] = set()
         self._viewers: Counter[int] = Counter()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -62,6 +63,7 @@ class Registry:
 
     def remove(self, held: Held) -> None:
         self._held.discard(held)
+        self._noted.discard(held)
 
     def of_participant(self, participant_id: int) -> list[Held]:
         """This process's connections of one person."""
@@ -104,6 +106,9 @@ class Registry:
             try:
                 if turn % BEAT_EVERY == 0:
                     await self._beat()
+                # At once when it has a place: until then, whoever returns after a
+                # crash would be given another.
+                await self._note([h for h in self._held if h not in self._noted])
                 if turn % WATCH_EVERY == 0:
                     await self._watch()
             except Exception:
@@ -136,12 +141,15 @@ class Registry:
             # A halted one has left, or is just about to.
             if any(h.connection == lost.connection for h in self._open()):
                 await database_sync_to_async(participants.put_back)(lost)
-        streams = [
-            Stream(capture.track.participant_id, capture.origin, capture.secured)
-            for capture in (h.capture for h in held)
-            if capture.origin is not None
-        ]
-        await database_sync_to_async(participants.note_streams)(streams)
+        await self._note(held)
+
+    async def _note(self, held: list[Held]) -> None:
+        """Keep where streams go on, of those that have begun."""
+        begun = [h for h in held if h.capture.origin is not None]
+        if begun:
+            streams = [stream_of(h.capture) for h in begun]
+            await database_sync_to_async(participants.note_streams)(streams)
+            self._noted.update(begun)
 
     def _open(self) -> list[Held]:
         return [held for held in self._held if not held.capture.halted]
@@ -153,6 +161,12 @@ class Registry:
         still = await database_sync_to_async(queries.still_open)(captured)
         for session_id in captured - still:
             spawn(self.stop(session_id), name=f"stop {session_id}")
+
+
+def stream_of(capture: Capture) -> Stream:
+    """Where a capture's stream goes on if its process dies now."""
+    assert capture.origin is not None
+    return Stream(capture.track.participant_id, capture.origin, capture.secured)
 
 
 async def stop_each(captures: list[Held], why: Stop) -> None:
