@@ -149,7 +149,7 @@ class Registry:
         if begun:
             streams = [stream_of(h.capture) for h in begun]
             await database_sync_to_async(participants.note_streams)(streams)
-            self._noted.update(begun)
+            self._noted |= self._held & set(begun)  # some left meanwhile
 
     def _open(self) -> list[Held]:
         return [held for held in self._held if not held.capture.halted]

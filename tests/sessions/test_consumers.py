@@ -325,6 +325,25 @@ async def test_whoever_the_reaper_took_for_gone_is_back_at_the_next_beat(
     assert await present(opened) == []
 
 
+async def test_a_stream_has_its_place_in_the_table_a_second_after_it_began(
+    ears: Ears, opened: Opened
+) -> None:
+    """Killed then, we would otherwise place it where it comes back."""
+    async with Client(audio(opened, stream=uuid.uuid4())) as client:
+        await client.hears()
+        origin = None
+        until = asyncio.get_running_loop().time() + 2.0
+        while asyncio.get_running_loop().time() < until and origin is None:
+            await client.speaks(0, STEP)
+            await asyncio.sleep(0.02)
+            person = await Participant.objects.aget(session=opened.session)
+            origin = person.stream_origin
+        (held,) = registry()._held
+        assert origin is not None
+        assert abs(origin - (held.capture.origin or 0)) < 480
+    assert not registry()._noted
+
+
 async def test_no_ears_close_with_1011_and_nobody_stays(
     ears: Ears, opened: Opened
 ) -> None:
