@@ -37,7 +37,7 @@ lint: .venv/dev.done ## ruff, mypy, import-linter, djlint
 format: .venv/dev.done ## write the code the way lint wants it
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
 
-bench: .venv/dev.done ## print the figures the README claims
+bench: .venv/dev.done ## print what the road adds to the words, in milliseconds
 	@for bench in bench/[a-z]*.py; do $(PY) $$bench; done
 
 requirements: $(UV) ## write requirements.txt anew from the lock
