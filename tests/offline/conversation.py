@@ -75,9 +75,10 @@ def main(report: str, home: str) -> None:
         island.raise_loopback()
     before = island.departures()
     search = os.pathsep.join([str(FOLDER), str(FOLDER.parent)])
-    watch = {"PYTHONPATH": search, "EGRESS_REPORT": report, "HOME": home}
     # As it is by itself: may download what it lacks, and lacks nothing.
-    with Stack(**watch, HF_HUB_OFFLINE="0") as stack:
+    with Stack(
+        PYTHONPATH=search, EGRESS_REPORT=report, HOME=home, HF_HUB_OFFLINE="0"
+    ) as stack:
         told = asyncio.run(hold(stack))
     after = island.departures()
     left = {name: after[name] - before[name] for name in after}
