@@ -6,13 +6,12 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stack import free_port, wait_for
+from stack import free_port, listens, wait_for
 
 
 def program(name: str) -> str:
@@ -50,14 +49,9 @@ def postgres_server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for("PostgreSQL", lambda: _listens(port), within_s=30)
+        wait_for("PostgreSQL", lambda: listens(port), within_s=30)
         yield f"postgres://parley@127.0.0.1:{port}/postgres"
     finally:
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -237,7 +237,7 @@ def redis_server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for("redis", lambda: _listens(port), within_s=10)
+        wait_for("redis", lambda: listens(port), within_s=10)
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         process.terminate()
@@ -245,6 +245,7 @@ def redis_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
