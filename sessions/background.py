@@ -1,14 +1,18 @@
-"""Background tasks of one event loop: kept alive, and never failing in silence."""
+"""What lives on one event loop: its background tasks, and its single objects.
+
+Tasks are kept alive, and never fail in silence.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 import structlog
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _running: set[asyncio.Task[Any]] = set()
@@ -36,3 +40,20 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait until it is gone; its own errors are logged above."""
     task.cancel()
     await asyncio.wait([task])
+
+
+class PerLoop(Generic[T]):
+    """One object for each event loop, made when first asked for."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[asyncio.AbstractEventLoop, T] = {}
+
+    def here(self) -> T:
+        """The object of the running event loop; those of closed loops are dropped."""
+        loop = asyncio.get_running_loop()
+        for closed in [other for other in self._made if other.is_closed()]:
+            del self._made[closed]
+        if loop not in self._made:
+            self._made[loop] = self._make()
+        return self._made[loop]

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from sessions import bell, events, flashes, queries
-from sessions.background import spawn
+from sessions.background import PerLoop, spawn
 from sessions.events import Event
 from sessions.models import Participant
 from sessions.outages import Outage
@@ -211,12 +211,9 @@ def _read(session_id: int, cursor: int) -> list[Event]:
     return events.replay(session_id, after=cursor)
 
 
-_feeds: dict[asyncio.AbstractEventLoop, Feed] = {}
+_feeds = PerLoop(Feed)
 
 
 def feed() -> Feed:
     """The feed of the running event loop."""
-    loop = asyncio.get_running_loop()
-    for other in [loop_ for loop_ in _feeds if loop_.is_closed()]:
-        del _feeds[other]
-    return _feeds.setdefault(loop, Feed())
+    return _feeds.here()

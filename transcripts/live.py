@@ -16,7 +16,7 @@ import structlog
 from channels.db import database_sync_to_async
 
 from sessions import events
-from sessions.background import spawn
+from sessions.background import PerLoop, spawn
 from sessions.capture.sinks import Track
 from transcripts import scribe, vad
 from transcripts.detection import Detection, new_ear
@@ -142,14 +142,9 @@ class Room:
             await asyncio.sleep(REPORT_EVERY_S)
 
 
-_rooms: dict[asyncio.AbstractEventLoop, Room] = {}
+_rooms = PerLoop(lambda: Room(vad.state))
 
 
 def listen(track: Track) -> Hearing:
     """The capture sink (`CAPTURE_SINKS`): listens to a track on the running loop."""
-    loop = asyncio.get_running_loop()
-    for other in [loop_ for loop_ in _rooms if loop_.is_closed()]:
-        del _rooms[other]
-    if loop not in _rooms:
-        _rooms[loop] = Room(vad.state)
-    return _rooms[loop].open(track)
+    return _rooms.here().open(track)

@@ -18,7 +18,7 @@ import structlog
 from channels.db import database_sync_to_async
 
 from sessions import lifecycle, participants, queries
-from sessions.background import spawn
+from sessions.background import PerLoop, spawn
 from sessions.capture.capture import Capture
 from sessions.participants import Sight, Stream
 
@@ -179,12 +179,9 @@ async def stop_each(captures: list[Held], why: Stop) -> None:
         raise ExceptionGroup("captures did not stop", errors)
 
 
-_registries: dict[asyncio.AbstractEventLoop, Registry] = {}
+_registries = PerLoop(Registry)
 
 
 def registry() -> Registry:
     """The registry of the running event loop."""
-    loop = asyncio.get_running_loop()
-    for other in [loop_ for loop_ in _registries if loop_.is_closed()]:
-        del _registries[other]
-    return _registries.setdefault(loop, Registry())
+    return _registries.here()
