@@ -22,6 +22,7 @@ from sessions import access, participants, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
+from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
@@ -185,6 +186,7 @@ class AudioConsumer(SessionConsumer):
             sinks=open_sinks(track),
             origin=origin,
             received=received,
+            away_s=attention().away_s,
         )
 
     async def received(self, text: str | None, data: bytes | None) -> None:

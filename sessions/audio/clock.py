@@ -26,7 +26,7 @@ BURST_PACE = 1.2
 RESIDUE = samples(1000)
 """What a burst may leave behind as mere delay; beyond it, something was lost too."""
 HOLE_SHARE = 0.7
-"""A hole shows as a silence of its own length; the rest is jitter."""
+"""A hole shows as a silence of its own length, listened to; the rest is jitter."""
 RECENT = samples(1000)
 """Lateness is measured against the least delay of this last while."""
 
@@ -129,6 +129,7 @@ class TrackClock:
             return hole > RESIDUE
         scale = TIMELINE_RATE // first.frame.rate
         silence = first.arrival - self._last_arrival - len(first.frame.pcm) * scale
+        silence -= round(first.frame.unheard_s * TIMELINE_RATE)
         return hole > LATE and silence >= HOLE_SHARE * hole
 
     def _emit(self, run: list[_Counted], *, on_time: bool) -> list[Placed]:

@@ -22,12 +22,14 @@ PCM_RATES = (8_000, 16_000, 24_000, 48_000)
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What arrived. `pcm` is int16 mono at `rate`; `arrival_s` is on the capture's
-    clock: seconds since time zero. `skipped` samples at `rate` were lost before it."""
+    clock: seconds since time zero. `skipped` samples at `rate` were lost before it; for
+    `unheard_s` of the time before it, nobody here listened."""
 
     pcm: NDArray[np.int16]
     rate: int
     arrival_s: float
     skipped: int = 0
+    unheard_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

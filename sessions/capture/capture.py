@@ -38,11 +38,13 @@ class Capture:
         received: int = 0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        away_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.track = track
         self.rate = rate
         self.heard_at = clock()
         self._clock = clock
+        self._away_s, self._was_away_s = away_s, away_s()
         # Wall time is read once: it may step, and a track's clock must not.
         self._zero = clock() - (wall() - started_at.timestamp())
         self._sinks = sinks
@@ -83,7 +85,10 @@ class Capture:
             return
         self.heard_at = self._clock()
         pcm = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
-        frame = Frame(pcm, self.rate, self.heard_at - self._zero, skipped)
+        away_s = self._away_s()
+        unheard_s, self._was_away_s = away_s - self._was_away_s, away_s
+        arrival_s = self.heard_at - self._zero
+        frame = Frame(pcm, self.rate, arrival_s, skipped, unheard_s)
         self._pass_on(self._timeline.place(frame))
 
     def tick(self) -> None:

@@ -19,6 +19,7 @@ from channels.db import database_sync_to_async
 
 from sessions import lifecycle, participants, queries
 from sessions.background import PerLoop, spawn
+from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
 from sessions.participants import Sight, Stream
 
@@ -59,6 +60,7 @@ class Registry:
 
     def add(self, held: Held) -> None:
         self._held.add(held)
+        attention().watch(while_=lambda: bool(self._held))
         self._keep()
 
     def remove(self, held: Held) -> None:

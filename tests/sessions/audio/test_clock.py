@@ -163,6 +163,21 @@ def test_a_delay_that_grows_is_not_mistaken_for_a_hole() -> None:
     assert worst <= 0.040 * TIMELINE_RATE
 
 
+@pytest.mark.parametrize("listened", [True, False])
+def test_a_silence_nobody_listened_to_is_no_hole(listened: bool) -> None:
+    """For 300 ms nothing is heard, and all that follows comes 300 ms later."""
+    clock = TrackClock()
+    pcm = np.full(320, 5000, np.int16)
+    placed: list[Placed] = []
+    for k in range(200):
+        late_s, away_s = (0.3 if k >= 100 else 0.0), (0.28 if k == 100 else 0.0)
+        unheard_s = 0.0 if listened else away_s
+        placed += clock.place(Frame(pcm, RATE, 1 + k * 0.02 + late_s, 0, unheard_s))
+    placed += clock.flush()
+    moved = placed[-1].end - placed[0].position - 200 * 960
+    assert moved == (0.3 * TIMELINE_RATE if listened else 0)
+
+
 def test_it_goes_on_at_its_place_over_a_new_connection() -> None:
     clock = TrackClock(origin=48_000, received=480_000)
     backlog = [
