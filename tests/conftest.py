@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+HOUSE = ConfigParser()
+HOUSE.read(TESTS.parent / ".importlinter")
+PURE = [
+    TESTS / module.replace(".", "/")
+    for module in HOUSE["importlinter:contract:pure"]["source_modules"].split()
+]
 LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -19,8 +26,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.stack)
-        if TESTS / "browser" in Path(item.fspath).parents:
+        if TESTS / "browser" in item.path.parents:
             item.add_marker(pytest.mark.browser)
+        if _is_pure(item.path):
+            item.add_marker(pytest.mark.pure)
+
+
+def _is_pure(path: Path) -> bool:
+    """Whether a test mirrors one of the modules that import-linter keeps pure."""
+    tested = path.with_name(path.stem.removeprefix("test_"))
+    return any(tested == pure or pure in tested.parents for pure in PURE)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -31,6 +46,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the pure tests took: they are to stay under two seconds."""
+    ran = [report for reports in terminalreporter.stats.values() for report in reports]
+    calls = [report for report in ran if getattr(report, "when", "") == "call"]
+    took = [call.duration for call in calls if "pure" in call.keywords]
+    if took:
+        terminalreporter.write_line(f"pure tests: {sum(took):.1f} s")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ FRAME = np.arange(320, dtype="<i2").tobytes()  # 20 ms at 16 kHz
 class Scene:
     """A session that began 10 s ago, and one connection of it."""
 
-    def __init__(self, *listeners: Listener, rate: int = 16_000, **how: int) -> None:
+    def __init__(self, *listeners: Listener, rate: int = 16_000, **how: Any) -> None:
         self.clock = Clock(now=500.0)
         self.listeners = listeners or (Listener(),)
         self.capture = Capture(
