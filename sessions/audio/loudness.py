@@ -67,7 +67,7 @@ def gated(blocks: NDArray[np.float64]) -> float | None:
 def mono(pcm: NDArray[Any]) -> NDArray[np.float32]:
     """int16 as float32 between -1 and 1; floating point stays as it is."""
     if pcm.dtype == np.int16:
-        return np.multiply(pcm, _FULL_SCALE, dtype=np.float32)
+        return np.asarray(pcm * _FULL_SCALE, dtype=np.float32)
     return np.asarray(pcm, dtype=np.float32)
 
 
