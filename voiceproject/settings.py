@@ -292,6 +292,26 @@ SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
 AUDIO_MAX_AHEAD_S = envfloat("AUDIO_MAX_AHEAD_S", 120.0, least=31.0)
 
+# --- storage: a folder, or a bucket of anything that speaks S3 -----------------------
+
+STORAGE_DIR = envpath("STORAGE_DIR", DATA_DIR / "storage")
+S3_BUCKET = envstr("S3_BUCKET", "")
+S3_REGION = envstr("S3_REGION", "us-east-1")
+S3_ENDPOINT_URL = envstr("S3_ENDPOINT_URL", "").rstrip("/")
+S3_PREFIX = envstr("S3_PREFIX", "").strip("/")
+S3_ACCESS_KEY_ID = envsecret("S3_ACCESS_KEY_ID", "")
+S3_SECRET_ACCESS_KEY = envsecret("S3_SECRET_ACCESS_KEY", "")
+S3_SSE = envchoice("S3_SSE", "", of=("", "AES256", "aws:kms"))
+S3_SSE_KMS_KEY_ID = envstr("S3_SSE_KMS_KEY_ID", "")
+S3_ADDRESSING_STYLE = envchoice(
+    "S3_ADDRESSING_STYLE", "auto", of=("auto", "path", "virtual")
+)
+# The checksums that boto3 adds by itself: some servers refuse them.
+S3_CHECKSUMS = envchoice(
+    "S3_CHECKSUMS", "when_supported", of=("when_supported", "when_required")
+)
+DOWNLOAD_LINK_S = envint("DOWNLOAD_LINK_S", 3600, least=1)
+
 # --- listening --------------------------------------------------------------------
 
 VAD_THRESHOLD = envfloat("VAD_THRESHOLD", 0.5)
