@@ -159,3 +159,35 @@ class Limiter:
         self._early -= skipped
         self._owed -= len(sound) - skipped
         return sound[skipped:]
+
+
+class LimitedEnergies:
+    """The limiter's effect on loudness, computed without the sound."""
+
+    def __init__(self, *, per: int) -> None:
+        """`per`: how many milliseconds one result is the mean of."""
+        self._per = per
+        self._curve = GainCurve()
+        self._waiting = np.zeros(LATE, np.float32)
+        self._early = LATE
+        self._left = np.zeros(0, np.float32)
+
+    def __call__(
+        self, energies: NDArray[np.float32], peaks: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Energies and peaks (1.0 is the ceiling) of the next milliseconds in;
+        energies behind the limiter out, as many as are complete."""
+        borders = self._curve(peaks)
+        gains = ((borders[:-1] + borders[1:]) / 2).astype(np.float32)
+        energies = np.concatenate((self._waiting, energies))
+        self._waiting = energies[len(gains) :]
+        limited = (energies[: len(gains)] * gains * gains)[self._early :]
+        self._early = 0
+        limited = np.concatenate((self._left, limited))
+        whole = len(limited) // self._per * self._per
+        self._left = limited[whole:]
+        return np.asarray(limited[:whole].reshape(-1, self._per).mean(axis=1))
+
+    def rest(self) -> NDArray[np.float32]:
+        """What is still to come when the sound has ended."""
+        return self(*np.zeros((2, LATE), np.float32))
