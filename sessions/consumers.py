@@ -173,7 +173,14 @@ class AudioConsumer(SessionConsumer):
     ) -> Capture:
         """A capture that goes on where the stream's last one was, if it had one."""
         track = Track(
-            session.pk, session.public_id, person.pk, person.public_id, person.name
+            session.pk,
+            session.public_id,
+            person.pk,
+            person.public_id,
+            person.name,
+            rate=address.rate,
+            started_at=session.started_at,
+            recorded=session.record,
         )
         assert session.started_at is not None  # active sessions have a time zero
         origin, received = None, 0

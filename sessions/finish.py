@@ -25,7 +25,13 @@ from sessions.models import State, VoiceSession
 log = structlog.get_logger(__name__)
 
 # The durable steps: callables(session id) -> whether the step is done, in order.
-STEPS = ("transcripts.backfill.complete", "transcripts.unrecorded.forget")
+STEPS = (
+    "sessions.mixing.fragments",
+    "transcripts.backfill.complete",
+    "sessions.mixing.master",
+    "transcripts.unrecorded.forget",
+    "sessions.mixing.clear",
+)
 
 STEP_DEADLINE_S = 10.0
 OTHERS_DEADLINE_S = 5.0

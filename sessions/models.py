@@ -1,7 +1,8 @@
 """The tables of a conversation: fields, constraints and what follows from them.
 
-Who writes them: `lifecycle` the session's state, `participants` the people, `events`
-the log. Nobody else, and no `save()` override anywhere.
+Who writes them: `lifecycle` the session's state, `participants` the people,
+`recordings` the files, `events` the log. Nobody else, and no `save()` override
+anywhere.
 """
 
 from __future__ import annotations
@@ -138,6 +139,67 @@ class Participant(models.Model):
     def is_present(self) -> bool:
         """Whether a connection of theirs is open, as far as the database knows."""
         return bool(self.held_by)
+
+
+class Tier(models.TextChoices):
+    ORIGINAL = "original"
+    CHUNK = "chunk"
+    FRAGMENT = "fragment"
+    MASTER = "master"
+    TRANSCRIPT = "transcript"
+
+
+class Recording(models.Model):
+    """One file of a session's sound (or its text), in the spool or in storage."""
+
+    class State(models.TextChoices):
+        SPOOLED = "spooled"  # whole, on the disk of the host that made it
+        STORED = "stored"  # in storage, verified
+        FAILED = "failed"  # `error` says why; nothing else of the session waits for it
+
+    session = models.ForeignKey(
+        VoiceSession, on_delete=models.CASCADE, related_name="recordings"
+    )
+    # Nobody's, for what holds everybody.
+    participant = models.ForeignKey(
+        Participant,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="recordings",
+    )
+    tier = models.CharField(max_length=16, choices=Tier)
+    # The connection it belongs to: the name of its folder in the spool.
+    connection = models.CharField(max_length=64, blank=True, default="")
+    key = models.CharField(max_length=300, unique=True)
+    # Positions and lengths are samples at 48 kHz since the session's time zero.
+    start = models.BigIntegerField(default=0)
+    duration = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0)
+    md5 = models.CharField(max_length=32, blank=True, default="")
+    loudness_lufs = models.FloatField(null=True, blank=True)
+    # The loss map: [start, end] of what never arrived.
+    gaps = models.JSONField(default=list, blank=True)
+    state = models.CharField(max_length=16, choices=State, default=State.SPOOLED)
+    error = models.CharField(max_length=300, blank=True, default="")
+    attempts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    stored_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["session", "tier", "start", "pk"]
+        indexes: ClassVar = [
+            models.Index(fields=["session", "tier", "start"]),
+            models.Index(fields=["state", "created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tier} {self.key}"
+
+    @property
+    def end(self) -> int:
+        """The position behind its last sample."""
+        return self.start + self.duration
 
 
 class SessionEvent(models.Model):

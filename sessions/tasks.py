@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from sessions import finish as the_end
+from sessions import mixing
 
 
 def finish(session_id: int) -> bool:
     """The durable steps of a session's end (media queue)."""
     return the_end.complete(session_id)
+
+
+def store(session_id: int) -> bool:
+    """Store what a running session has sealed so far (media queue)."""
+    return mixing.store(session_id)
+
+
+def remix(session_id: int) -> bool:
+    """Make a master again that storage has lost (media queue)."""
+    return mixing.master(session_id)

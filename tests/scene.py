@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from sessions import opening
-from sessions.audio.frames import Placed
+from sessions.audio.frames import Frame, Placed
 from sessions.capture.sinks import Track
 from sessions.models import State, VoiceSession
 
@@ -63,6 +63,7 @@ class Listener:
     """A sink that remembers what it heard, and can be made to fail or to hang."""
 
     def __init__(self) -> None:
+        self.arrived: list[Frame] = []
         self.heard: list[Placed] = []
         self.closed = 0
         self.fails = False
@@ -73,6 +74,9 @@ class Listener:
     @property
     def pcm(self) -> np.ndarray:
         return np.concatenate([p.pcm for p in self.heard] or [np.zeros(0, np.int16)])
+
+    def arrive(self, frame: Frame) -> None:
+        self.arrived.append(frame)
 
     def hear(self, placed: Placed) -> None:
         if self.fails:

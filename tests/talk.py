@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from typing import Any
 import aiohttp
 import numpy as np
 from numpy.typing import NDArray
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 RATE = 16_000
 FRAME_S = 0.02
+STEP_BYTES = 640  # of one frame
 
 
 @dataclass(slots=True)
@@ -64,6 +67,45 @@ async def talk(
             await socket.send('{"type": "stop"}')
             await socket.wait_closed()
     return sent
+
+
+class Microphone:
+    """A browser's microphone in small: keeps all it captured, and goes on where the
+    server says it is."""
+
+    def __init__(self, url: str, pcm: NDArray[np.int16]) -> None:
+        self._url = f"{url}&name=Alice&stream={uuid.uuid4()}"
+        self._data = pcm.astype("<i2").tobytes()
+        self._at = 0
+        self.resumed_at: list[int] = []
+
+    async def speak(self) -> None:
+        """Say everything, in real time, over as many connections as it takes."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self._at < len(self._data):
+            try:
+                async with connect(self._url) as socket:
+                    await self._send_on(socket, began)
+            except (ConnectionClosed, OSError, TimeoutError):
+                await asyncio.sleep(0.2)
+
+    async def _send_on(self, socket: ClientConnection, began: float) -> None:
+        ready = json.loads(await asyncio.wait_for(socket.recv(), 10))
+        self._at = ready["bytes"]
+        self.resumed_at.append(self._at)
+        loop = asyncio.get_running_loop()
+        while self._at < len(self._data):
+            captured = int((loop.time() - began) * 32_000)
+            if self._at + STEP_BYTES > captured:
+                await asyncio.sleep(0.02)
+                continue
+            await socket.send(self._data[self._at : self._at + STEP_BYTES])
+            answer = json.loads(await asyncio.wait_for(socket.recv(), 10))
+            assert answer["ok"] is True
+            self._at += STEP_BYTES
+        await socket.send('{"type": "stop"}')
+        await socket.wait_closed()
 
 
 @dataclass(slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import uuid
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,56 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from speech import voices
 from stack import Stack
-from talk import Viewer, word_errors, words_of
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
-
-STEP = 640  # bytes of 20 ms
+from talk import Microphone, Viewer, word_errors, words_of
 
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     with Stack() as running:
         yield running
-
-
-class Microphone:
-    """A browser's microphone in small: keeps all it captured, and goes on where the
-    server says it is."""
-
-    def __init__(self, url: str, pcm: NDArray[np.int16]) -> None:
-        self._url = f"{url}&name=Alice&stream={uuid.uuid4()}"
-        self._data = pcm.astype("<i2").tobytes()
-        self._at = 0
-        self.resumed_at: list[int] = []
-
-    async def speak(self) -> None:
-        """Say everything, in real time, over as many connections as it takes."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while self._at < len(self._data):
-            try:
-                async with connect(self._url) as socket:
-                    await self._send_on(socket, began)
-            except (ConnectionClosed, OSError, TimeoutError):
-                await asyncio.sleep(0.2)
-
-    async def _send_on(self, socket: ClientConnection, began: float) -> None:
-        ready = json.loads(await asyncio.wait_for(socket.recv(), 10))
-        self._at = ready["bytes"]
-        self.resumed_at.append(self._at)
-        loop = asyncio.get_running_loop()
-        while self._at < len(self._data):
-            captured = int((loop.time() - began) * 32_000)
-            if self._at + STEP > captured:
-                await asyncio.sleep(0.02)
-                continue
-            await socket.send(self._data[self._at : self._at + STEP])
-            answer = json.loads(await asyncio.wait_for(socket.recv(), 10))
-            assert answer["ok"] is True
-            self._at += STEP
-        await socket.send('{"type": "stop"}')
-        await socket.wait_closed()
 
 
 async def test_a_killed_web_process_costs_no_word(stack: Stack) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sessions.audio.frames import Placed
+from sessions.audio.frames import Frame, Placed
 from sessions.capture.sinks import Track
 from transcripts.ear import Cut, Ear
 
@@ -29,6 +29,9 @@ class Hearing:
     faults: int = 0
     done_to: int = 0  # what the ear is through with
     on_their_way: list[int] = field(default_factory=list)  # cuts that are not rows yet
+
+    def arrive(self, frame: Frame) -> None:
+        """Nothing: what is heard has a place."""
 
     def hear(self, placed: Placed) -> None:
         self.inbox.append(placed)

@@ -14,7 +14,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 
 from sessions import events
-from sessions.audio.frames import Placed
+from sessions.audio.frames import Frame, Placed
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.sinks import Sink, Track
 from transcripts.classifiers import Classifier, HttpClassifier, MockClassifier
@@ -53,6 +53,9 @@ class ToneSink:
         self._news = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+
+    def arrive(self, frame: Frame) -> None:
+        """Nothing: what is heard has a place."""
 
     def hear(self, placed: Placed) -> None:
         self._enqueue(self._slicer.add(placed))

@@ -11,6 +11,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from sessions.api import router as sessions_router
+from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
 from transcripts.api import router as transcripts_router
 
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 api = NinjaAPI(title="Parley", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/sessions", sessions_router)
+api.add_router("/sessions", downloads_router)
 api.add_router("/sessions", transcripts_router)
 
 

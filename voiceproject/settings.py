@@ -284,7 +284,17 @@ else:
 # --- sessions ---------------------------------------------------------------------
 
 # What listens to every capture: callables(track) -> Sink | None, in order.
-CAPTURE_SINKS = ["transcripts.live.listen", "transcripts.tones.listen"]
+# The recorder comes first: what is kept never waits for who listens.
+CAPTURE_SINKS = [
+    "sessions.capture.recorder.record",
+    "transcripts.live.listen",
+    "transcripts.tones.listen",
+]
+# Seconds of sound in one chunk: what is in storage while a session runs.
+RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
+# How loud the master is (EBU R128), and its highest true peak.
+LOUDNESS_LUFS = envfloat("LOUDNESS_LUFS", -16.0, least=-40.0)
+LOUDNESS_DBTP = envfloat("LOUDNESS_DBTP", -1.5, least=-20.0)
 # Who knows how far the text is: callable(session id) -> dict for the page.
 SPEECH_STATE = "transcripts.progress.speech_state"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)

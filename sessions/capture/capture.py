@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import structlog
@@ -89,6 +89,7 @@ class Capture:
         unheard_s, self._was_away_s = away_s - self._was_away_s, away_s
         arrival_s = self.heard_at - self._zero
         frame = Frame(pcm, self.rate, arrival_s, skipped, unheard_s)
+        self._each("arrive", frame)
         self._pass_on(self._timeline.place(frame))
 
     def tick(self) -> None:
@@ -123,9 +124,12 @@ class Capture:
 
     def _pass_on(self, sound: list[Placed]) -> None:
         for placed in sound:
-            for sink in self._sinks:
-                try:
-                    sink.hear(placed)
-                except Exception:
-                    # A listener that fails loses itself, never the others' sound.
-                    log.exception("sink.failed", session=self.track.session_id)
+            self._each("hear", placed)
+
+    def _each(self, what: Literal["arrive", "hear"], sound: Frame | Placed) -> None:
+        for sink in self._sinks:
+            try:
+                getattr(sink, what)(sound)
+            except Exception:
+                # A listener that fails loses itself, never the others' sound.
+                log.exception("sink.failed", session=self.track.session_id)

@@ -14,24 +14,33 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
-    from sessions.audio.frames import Placed
+    from sessions.audio.frames import Frame, Placed
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One connection of one participant: what a sink may know of it."""
+    """One connection of one participant: what a sink may know of it. `rate` is that of
+    its sound; `started_at` the session's time zero; `recorded` whether it is kept."""
 
     session_id: int
     session_public_id: UUID
     participant_id: int
     participant_public_id: UUID
     name: str
+    rate: int = 16_000
+    started_at: datetime | None = None
+    recorded: bool = False
 
 
 class Sink(Protocol):
     """Called on the event loop of the process that owns the socket: never blocks."""
+
+    def arrive(self, frame: Frame) -> None:
+        """See a frame as it arrived, before it has a place. Each is heard later, in the
+        same order, but for its silence and drift."""
 
     def hear(self, placed: Placed) -> None:
         """Take sound; positions rise, with gaps where there was none."""

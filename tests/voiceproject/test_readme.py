@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
 SETTINGS = ast.parse((ROOT / "voiceproject" / "settings.py").read_text("utf-8"))
-ROW = re.compile(r"^\| `([A-Z0-9_]+)`( †)? \| (?:`(.*?)`)? ?\| (\S.*) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| `([A-Z0-9_]+)`( †)? \| (?:`(.*?)`)? ?\| (\S.*) \|$", re.MULTILINE
+)
 EXAMPLE = re.compile(r'^#([A-Z0-9_]+)="?(.*?)"?$', re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 ANCHOR = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
@@ -31,6 +33,8 @@ def default_text(node: ast.expr | None) -> str:
             return "".join(default_text(part) for part in parts)
         case ast.FormattedValue(value=value):
             return default_text(value)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return f"-{default_text(operand)}"
     raise AssertionError(f"a default of a new kind: {ast.dump(node) if node else None}")
 
 

@@ -1,0 +1,114 @@
+"""A tape: one connection's sound on its way into chunk files.
+
+Resampled, encoded without a break, and cut at the frames where the session's chunks
+begin: the same for every track of a session. The same sound makes the same bytes, so a
+lost chunk is made again from the journal.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sessions.audio.encode import TrackEncoder
+from sessions.audio.frames import TIMELINE_RATE, Placed
+from sessions.audio.mp3frames import FRAME_SAMPLES, frame_bytes
+from sessions.audio.resample import Upsampler
+from sessions.spool import Folder, sync_folder
+
+KBPS = 64
+FRAME_BYTES = frame_bytes(KBPS)
+GAP = 40 * TIMELINE_RATE // 1000
+"""What is missing for longer than this stands on the loss map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A chunk that is whole and safe on disk. Counts frames of 1152 samples."""
+
+    first_frame: int
+    frames: int
+    path: Path
+
+
+class Tape:
+    """Writes one connection's chunks into its folder. Not for two threads at once."""
+
+    def __init__(self, folder: Folder, *, chunk_s: float) -> None:
+        self._folder = folder
+        self._chunk = round(chunk_s * TIMELINE_RATE)
+        self._up = Upsampler()
+        self._encoder: TrackEncoder | None = None
+        self._frame = 0  # the next one
+        self._first = 0  # of the open chunk
+        self._file: BinaryIO | None = None
+        self._end: int | None = None
+        self.gaps: list[tuple[int, int]] = []
+
+    def put(self, placed: Placed) -> list[Sealed]:
+        """Take the next sound; the chunks that became whole with it."""
+        if self._encoder is None:
+            self._frame = self._first = placed.position // FRAME_SAMPLES
+            self._encoder = TrackEncoder(first_frame=self._frame, bitrate_kbps=KBPS)
+        elif self._end is not None and placed.position - self._end > GAP:
+            self.gaps.append((self._end, placed.position))
+        self._end = placed.end
+        sealed = []
+        for position, pcm in self._up.put(placed):
+            sealed += self._write(self._encoder.put(position, pcm))
+        return sealed
+
+    def finish(self) -> list[Sealed]:
+        """The track has ended: what is left, to the last sample."""
+        if self._encoder is None:
+            return []
+        sealed = []
+        for position, pcm in self._up.flush():
+            sealed += self._write(self._encoder.put(position, pcm))
+        sealed += self._write(self._encoder.finish())
+        return sealed + self._seal()
+
+    def close(self) -> None:
+        """Let go of the open file; the journal makes it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, data: bytes) -> list[Sealed]:
+        sealed = []
+        while data:
+            room = (self._border() - self._frame) * FRAME_BYTES
+            self._append(data[:room])
+            self._frame += len(data[:room]) // FRAME_BYTES
+            data = data[room:]
+            if self._frame == self._border():
+                sealed += self._seal()
+        return sealed
+
+    def _border(self) -> int:
+        """The frame with which the next chunk begins."""
+        number = self._first * FRAME_SAMPLES // self._chunk
+        while (border := -(-number * self._chunk // FRAME_SAMPLES)) <= self._first:
+            number += 1
+        return border
+
+    def _append(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._folder.open(self._first).open("wb", buffering=0)
+        while data:  # a nearly full disk takes a part of it
+            data = data[self._file.write(data) :]
+
+    def _seal(self) -> list[Sealed]:
+        """Make the open chunk whole: synced, then renamed."""
+        if self._file is None:
+            return []
+        os.fsync(self._file.fileno())
+        self.close()
+        path = self._folder.sealed(self._first)
+        self._folder.open(self._first).replace(path)
+        sync_folder(path.parent)
+        done = Sealed(self._first, self._frame - self._first, path)
+        self._first = self._frame
+        return [done]

@@ -1,0 +1,196 @@
+"""THE writer of recordings: the rows of what lies in the spool and in storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from django.db import models, transaction
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from sessions import events, keys
+from sessions.audio.frames import TIMELINE_RATE
+from sessions.audio.mp3frames import FRAME_SAMPLES
+from sessions.models import Participant, Recording, Tier, VoiceSession
+from sessions.storage import Stored
+
+log = structlog.get_logger(__name__)
+
+ERROR_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A sealed piece of one connection; counts frames of 1152 samples at 48 kHz."""
+
+    session_id: int
+    participant_id: int
+    connection: str
+    first_frame: int
+    frames: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that is whole: `start` and `duration` in samples at 48 kHz."""
+
+    session_id: int
+    tier: Tier
+    key: str
+    path: Path
+    start: int
+    duration: int
+    participant_id: int | None = None
+    connection: str = ""
+    gaps: tuple[tuple[int, int], ...] = ()
+    loudness_lufs: float | None = None
+
+
+def sealed(chunk: Chunk) -> Recording:
+    """The row of a sealed chunk, made once; a worker is called to store it."""
+    session = VoiceSession.objects.get(pk=chunk.session_id)
+    person = Participant.objects.get(pk=chunk.participant_id)
+    start = chunk.first_frame * FRAME_SAMPLES
+    made = Made(
+        session_id=session.pk,
+        tier=Tier.CHUNK,
+        key=_chunk_key(session, person, chunk),
+        path=chunk.path,
+        start=start,
+        duration=chunk.frames * FRAME_SAMPLES,
+        participant_id=person.pk,
+        connection=chunk.connection,
+    )
+    row = note(made)
+    ring(session.pk)
+    return row
+
+
+def _chunk_key(session: VoiceSession, person: Participant, chunk: Chunk) -> str:
+    """Its name by its time; a millisecond on, where another connection of the same
+    person has a chunk that begins with the same frame."""
+    begins = moment(session, chunk.first_frame * FRAME_SAMPLES)
+    while True:
+        key = keys.chunk_key(
+            session.public_id, participant=person.public_id, started_at=begins
+        )
+        other = Recording.objects.filter(key=key).exclude(connection=chunk.connection)
+        if not other.exists():
+            return key
+        begins += timedelta(milliseconds=1)
+
+
+def note(made: Made) -> Recording:
+    """The row of a whole file; the same file is noted once, however often told."""
+    row, _ = Recording.objects.update_or_create(
+        key=made.key,
+        defaults={
+            "session_id": made.session_id,
+            "participant_id": made.participant_id,
+            "tier": made.tier,
+            "connection": made.connection,
+            "start": made.start,
+            "duration": made.duration,
+            "size": made.path.stat().st_size,
+            "gaps": [list(gap) for gap in made.gaps],
+            "loudness_lufs": made.loudness_lufs,
+        },
+    )
+    return row
+
+
+def unreadable(
+    session_id: int, person: Participant | None, *, key: str, connection: str
+) -> Recording:
+    """The row of a file that nobody can read: what went wrong is told on it."""
+    row, _ = Recording.objects.get_or_create(
+        key=key,
+        defaults={
+            "session_id": session_id,
+            "participant": person,
+            "tier": Tier.FRAGMENT,
+            "connection": connection,
+        },
+    )
+    return row
+
+
+def moment(session: VoiceSession, position: int) -> datetime:
+    """When a position was, by the wall clock."""
+    assert session.started_at is not None
+    return session.started_at + timedelta(seconds=position / TIMELINE_RATE)
+
+
+def stored(row: Recording, found: Stored) -> None:
+    """Storage has it and was asked: told once."""
+    with transaction.atomic():
+        changed = (
+            Recording.objects.filter(pk=row.pk)
+            .exclude(state=Recording.State.STORED)
+            .update(
+                state=Recording.State.STORED,
+                size=found.size,
+                md5=found.md5 or "",
+                error="",
+                stored_at=timezone.now(),
+            )
+        )
+        if changed:
+            events.append(
+                row.session_id,
+                "recording",
+                {"tier": row.tier, "id": row.pk, "bytes": found.size},
+            )
+
+
+def failed(row: Recording, error: str, *, for_good: bool) -> None:
+    """An attempt failed; `for_good` when no other is worth it."""
+    state = Recording.State.FAILED if for_good else Recording.State.SPOOLED
+    Recording.objects.filter(pk=row.pk).update(
+        state=state, error=error[:ERROR_MAX], attempts=models.F("attempts") + 1
+    )
+
+
+def spooled(session_id: int) -> list[Recording]:
+    """What storage does not have yet, oldest first."""
+    rows = Recording.objects.filter(
+        session_id=session_id, state=Recording.State.SPOOLED
+    )
+    return list(rows.select_related("session", "participant").order_by("pk"))
+
+
+def of_tier(session_id: int, tier: Tier) -> list[Recording]:
+    rows = Recording.objects.filter(session_id=session_id, tier=tier)
+    return list(rows.select_related("participant").order_by("start", "pk"))
+
+
+def of_session(session_id: int) -> list[Recording]:
+    """All files of a session: by tier, then by their place."""
+    rows = Recording.objects.filter(session_id=session_id)
+    return list(rows.select_related("participant"))
+
+
+def to_download(session_id: int, recording_id: int | None) -> Recording | None:
+    """One stored file of a session: the master unless another is named."""
+    rows = Recording.objects.filter(session_id=session_id, state=Recording.State.STORED)
+    if recording_id is None:
+        return rows.filter(tier=Tier.MASTER).first()
+    return rows.filter(pk=recording_id).first()
+
+
+def forget_stored(session_id: int, tier: Tier) -> None:
+    """Storage has lost these: they will be made again."""
+    Recording.objects.filter(session_id=session_id, tier=tier).delete()
+
+
+def ring(session_id: int) -> None:
+    """Have a worker store what is sealed. A lost ring costs time only."""
+    try:
+        async_task("sessions.tasks.store", session_id, cluster="media")
+    except Exception:
+        # A broker that is away; the end of the session stores it in any case.
+        log.warning("recording.not_rung", session=session_id, exc_info=True)

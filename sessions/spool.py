@@ -1,0 +1,109 @@
+"""The spool: where recordings lie on this host until storage has them, verified.
+
+    DATA_DIR/spool/{session}/{participant}-{time}/journal
+                                                  0000012500.mp3   a sealed chunk
+                                                  0000025000.part  the open one
+
+One folder for each connection. Its journal is locked by the process that writes it: a
+lock that is free means that nobody does any more, however they ended. Knows names and
+locks, not what the files hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from sessions.keys import stamp
+
+SEALED, OPEN = ".mp3", ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What one connection left on this host."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The connection's name: in rows, and in what is made of it."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal"
+
+    def sealed(self, first_frame: int) -> Path:
+        """The chunk that begins with this frame of the session."""
+        return self.path / f"{first_frame:010d}{SEALED}"
+
+    def open(self, first_frame: int) -> Path:
+        return self.path / f"{first_frame:010d}{OPEN}"
+
+    def chunks(self) -> list[tuple[int, Path]]:
+        """The sealed chunks by their first frame, in order."""
+        return sorted((int(p.stem), p) for p in self.path.glob(f"*{SEALED}"))
+
+    def drop(self) -> None:
+        """Delete all of it: storage has it, or nobody wants it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the last of its session
+            self.path.parent.rmdir()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Whether it is this caller's for as long as the block lasts: not while the
+        process that records still writes, nor while another worker is at it."""
+        try:
+            descriptor = os.open(self.journal, os.O_RDWR)
+        except FileNotFoundError:
+            yield self.path.is_dir()
+            return
+        try:
+            yield lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def lock(descriptor: int) -> bool:
+    """Hold an open journal for this process until it is closed; False if taken."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def root() -> Path:
+    return Path(settings.DATA_DIR) / "spool"
+
+
+def new(*, session: object, participant: object, opened_at: datetime) -> Folder:
+    """A new connection's folder."""
+    folder = Folder(root() / str(session) / f"{participant}-{stamp(opened_at)}")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def folders(session: object | None = None) -> list[Folder]:
+    """What lies on this host, of one session or of all."""
+    pattern = f"{session}/*" if session else "*/*"
+    return [Folder(path) for path in sorted(root().glob(pattern)) if path.is_dir()]
+
+
+def sync_folder(path: Path) -> None:
+    """Make names in a folder outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,107 @@
+"""A tape's chunks: cut without a seam, and made again to the same bytes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sessions.audio.frames import Placed
+from sessions.audio.mp3frames import FRAME_SAMPLES, joined
+from sessions.capture.tape import FRAME_BYTES, Sealed, Tape
+from sessions.spool import Folder
+
+RATE = 16_000
+STEP = 320  # 20 ms
+ORIGIN = 48_000 * 7 + 331  # somebody who came seven seconds late
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    (tmp_path / "a").mkdir()
+    return Folder(tmp_path / "a")
+
+
+def speech(seconds: float, *, seed: int = 1) -> NDArray[np.int16]:
+    """Shaped like speech: noise of the voice's band that comes and goes."""
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal(int(seconds * RATE))
+    smooth = np.convolve(noise, np.hanning(12) / 6, mode="same")
+    moments = np.arange(len(noise)) / RATE
+    return np.asarray(6000 * smooth * (np.sin(moments * 9) > -0.3), np.int16)
+
+
+def a_track(pcm: NDArray[np.int16], *, gaps: dict[int, int]) -> list[Placed]:
+    """Frames of 20 ms; before frame k `gaps[k]` samples at 48 kHz are missing."""
+    at, track = ORIGIN, []
+    for number in range(len(pcm) // STEP):
+        at += gaps.get(number, 0)
+        track.append(Placed(at, pcm[number * STEP : (number + 1) * STEP], RATE))
+        at = track[-1].end
+    return track
+
+
+def played(folder: Folder, track: list[Placed], *, chunk_s: float) -> list[Sealed]:
+    tape = Tape(folder, chunk_s=chunk_s)
+    return [done for placed in track for done in tape.put(placed)] + tape.finish()
+
+
+def decoded(data: bytes) -> NDArray[np.int16]:
+    with av.open(io.BytesIO(data), "r") as file:
+        frames = [f.to_ndarray()[0] for f in file.decode(audio=0)]
+    sound = np.concatenate(frames)
+    return np.asarray(np.clip(sound * 32768, -32768, 32767), np.int16)
+
+
+def test_chunks_begin_where_everybodys_do_and_join_to_the_unbroken_stream(
+    folder: Folder, tmp_path: Path
+) -> None:
+    track = a_track(speech(12), gaps={100: 48_000, 333: 4_321})
+    sealed = played(folder, track, chunk_s=1.0)
+    (tmp_path / "b").mkdir()
+    (whole,) = played(Folder(tmp_path / "b"), track, chunk_s=3600)
+    assert b"".join(s.path.read_bytes() for s in sealed) == whole.path.read_bytes()
+    assert sealed[0].first_frame == ORIGIN // FRAME_SAMPLES
+    for before, after in itertools.pairwise(sealed):
+        assert before.first_frame + before.frames == after.first_frame
+        second = -(-after.first_frame * FRAME_SAMPLES // 48_000)
+        assert after.first_frame == -(-second * 48_000 // FRAME_SAMPLES) or (
+            after.first_frame * FRAME_SAMPLES % 48_000 < FRAME_SAMPLES
+        )
+    assert all(s.path.stat().st_size == s.frames * FRAME_BYTES for s in sealed)
+
+
+def test_every_sample_stands_where_it_was_placed(folder: Folder) -> None:
+    track = a_track(speech(8), gaps={50: 24_000, 200: 1_111})
+    sealed = played(folder, track, chunk_s=2.0)
+    start = sealed[0].first_frame * FRAME_SAMPLES
+    end = track[-1].end
+    file = joined([s.path.read_bytes() for s in sealed], samples=end - start)
+    found = decoded(file)
+    assert len(found) == end - start
+    truth = np.zeros(end - start)
+    for placed in track:
+        at = placed.position - start
+        truth[at : at + 960 : 3] = placed.pcm
+    for a in (0, 60, 210, 380):  # a second of each stretch, by its lag
+        at = track[a].position - start
+        piece = truth[at : at + 12_000]
+        near = found[at - 60 : at + 12_060].astype(float) if at >= 60 else None
+        if near is None:
+            continue
+        lags = np.correlate(near, piece, mode="valid")
+        assert int(np.argmax(lags)) - 60 == 0
+
+
+def test_the_loss_map_names_what_is_missing(folder: Folder) -> None:
+    tape = Tape(folder, chunk_s=60)
+    track = a_track(speech(2), gaps={20: 48_000, 60: 100})
+    for placed in track:
+        tape.put(placed)
+    tape.close()
+    assert tape.gaps == [(track[19].end, track[20].position)]
