@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,8 +54,16 @@ def first_frame_of(position: int) -> int:
 
 
 def frames_for(samples: int) -> int:
-    """How many frames a decoder needs to give `samples` after the delay."""
-    return -(-(samples + DELAY) // FRAME_SAMPLES)
+    """How many frames a decoder needs to give `samples` after the delay.
+
+    At least two: FFmpeg takes an Info frame and one more for no MP3 at all.
+    """
+    return max(2, -(-(samples + DELAY) // FRAME_SAMPLES))
+
+
+def samples_in(frames: int) -> int:
+    """How many samples of sound a decoder gives from `frames`: all but the delay."""
+    return max(0, frames * FRAME_SAMPLES - DELAY)
 
 
 @cache
@@ -82,7 +91,7 @@ def is_silent(frame: bytes) -> bool:
     return sum(_lengths(frame)) == 0
 
 
-def _lengths(frame: bytes) -> tuple[int, int]:
+def _lengths(frame: bytes | bytearray) -> tuple[int, int]:
     """Both granules' part2_3_length in bits."""
     side = int.from_bytes(frame[_HEADER : _HEADER + _SIDE])
     return side >> 8 * _SIDE - 30 & 0xFFF, side >> 8 * _SIDE - 89 & 0xFFF
@@ -111,12 +120,11 @@ def _length_columns(
     return first, second
 
 
-def _good(data: bytes, size: int, bitrate_kbps: int) -> NDArray[np.bool_]:
-    """Which of the whole frames have this stream's header and may hold what they say.
+def _good(rows: NDArray[np.uint8], bitrate_kbps: int) -> NDArray[np.bool_]:
+    """Which beginnings of frames have this stream's header and a length they may have.
 
     The header's last byte may differ in its rights and emphasis bits.
     """
-    rows = _rows(data, size)
     header = np.frombuffer(_header(bitrate_kbps), np.uint8)
     first, second = _length_columns(rows)
     good: NDArray[np.bool_] = (
@@ -124,7 +132,7 @@ def _good(data: bytes, size: int, bitrate_kbps: int) -> NDArray[np.bool_]:
         & (rows[:, 3] & 0xC0 == 0xC0)
         & (rows[:, 4] == 0)
         & (rows[:, 5] & 0x80 == 0)  # main_data_begin: nothing from frames before
-        & (first + second <= 8 * (size - _HEADER - _SIDE))
+        & (first + second <= 8 * (frame_bytes(bitrate_kbps) - _HEADER - _SIDE))
     )
     return good
 
@@ -135,7 +143,7 @@ def whole_frames(data: bytes, *, bitrate_kbps: int = 64) -> bytes:
     Raises BrokenFrameError where a frame is not of this stream's kind.
     """
     size = frame_bytes(bitrate_kbps)
-    good = _good(data, size, bitrate_kbps)
+    good = _good(_rows(data, size), bitrate_kbps)
     if not good.all():
         at = int(good.argmin())
         raise BrokenFrameError(f"frame {at} (byte {at * size}) is no frame of ours")
@@ -145,51 +153,65 @@ def whole_frames(data: bytes, *, bitrate_kbps: int = 64) -> bytes:
 def repaired(data: bytes, *, bitrate_kbps: int = 64) -> bytes:
     """Every good frame of a damaged stream, at its time; silence for the others.
 
-    Behind damage it looks for the next two good frames (one at the end). If they stand
-    off the grid, bytes were lost, and the fewest frames that explains are put in their
-    place. What is broken at the end is cut; what was never ours gives b"".
+    Behind damage a good frame on the grid is the next; off the grid, where bytes were
+    lost, it takes two in a row (one at the end), and the fewest frames that explain it
+    are put in their place. What is broken at the end is cut; what was never ours
+    gives b"".
     """
     size = frame_bytes(bitrate_kbps)
-    parts: list[bytes] = []
-    at: int | None = 0
-    while at is not None:
-        run = _good_run(data, at, size, bitrate_kbps)
-        parts.append(data[at : at + run])
-        at += run
-        found = _next_good(data, at, size, bitrate_kbps)
-        if found is not None:
-            parts.append(silent_frame(bitrate_kbps) * -(-(found - at) // size))
+    if len(data) % size == 0 and _good(_rows(data, size), bitrate_kbps).all():
+        return data
+    good = _good_anywhere(data, bitrate_kbps)
+    followed = np.ones_like(good)
+    followed[: max(0, len(data) - 2 * size + 1)] = good[size : len(data) - size + 1]
+    pairs = np.flatnonzero(good & followed)
+    out, at = bytearray(), 0
+    while at < len(data):
+        if good[at]:
+            out += data[at : at + size]
+            at += size
+            continue
+        found = _next_good(good, pairs, at, size)
+        if out and (found < at or _is_torn(out[-size:])):
+            del out[-size:]
+            at -= size
+        if found < len(data):
+            out += silent_frame(bitrate_kbps) * -(-(found - at) // size)
         at = found
-    return b"".join(parts)
+    return bytes(out)
 
 
-def _good_run(data: bytes, at: int, size: int, bitrate_kbps: int) -> int:
-    """The bytes of good frames from `at` on."""
-    begin, block = at, 4096 * size
-    while len(good := _good(data[at : at + block], size, bitrate_kbps)):
-        if not good.all():
-            at += int(good.argmin()) * size
-            break
-        at += len(good) * size
-    if at > begin and at < len(data) and _is_torn(data[at - size : at]):
-        at -= size
-    return at - begin
+def _good_anywhere(data: bytes, bitrate_kbps: int) -> NDArray[np.bool_]:
+    """For every byte of `data`, whether a whole good frame begins there."""
+    good = np.zeros(len(data), np.bool_)
+    octets = np.frombuffer(data, np.uint8)
+    whole = max(0, len(data) - frame_bytes(bitrate_kbps) + 1)
+    at = np.flatnonzero(octets[:whole] == 0xFF)
+    for place, octet in enumerate(_header(bitrate_kbps)[:3]):
+        at = at[octets[at + place] == octet]
+    if len(at):
+        heads = sliding_window_view(octets, _HEADER + _SIDE)[at]
+        good[at] = _good(heads, bitrate_kbps)
+    return good
 
 
-def _is_torn(frame: bytes) -> bool:
+def _next_good(
+    good: NDArray[np.bool_], pairs: NDArray[np.intp], at: int, size: int
+) -> int:
+    """Where good frames begin again when none does at `at`; the end if nowhere.
+
+    It may be before `at`: within a frame that lost bytes.
+    """
+    ahead = pairs[np.searchsorted(pairs, at - size, side="right") :]
+    found = int(ahead[0]) if len(ahead) else len(good)
+    grid = good[at:found:size]
+    return at + size * int(grid.argmax()) if grid.any() else found
+
+
+def _is_torn(frame: bytes | bytearray) -> bool:
     """Whether the frame's sound ends in zeros: a page of the disk was never written."""
     sound = frame[_HEADER + _SIDE :][: -(-sum(_lengths(frame)) // 8)]
     return len(sound) > _TORN and not any(sound[-_TORN:])
-
-
-def _next_good(data: bytes, at: int, size: int, bitrate_kbps: int) -> int | None:
-    """Where good frames begin again, behind a broken one at `at`."""
-    sync = _header(bitrate_kbps)[:3]
-    while (at := data.find(sync, at + 1)) >= 0:
-        good = _good(data[at : at + 2 * size], size, bitrate_kbps)
-        if len(good) and good.all():
-            return at
-    return None
 
 
 def joined(
@@ -204,7 +226,9 @@ def joined(
     sound = b"".join(pieces)
     if len(sound) % size:
         raise BrokenFrameError("a piece ends within a frame")
-    frames = len(sound) // size if samples is None else frames_for(samples)
+    if samples is None:
+        samples = samples_in(len(sound) // size)
+    frames = frames_for(samples)
     sound = sound[: frames * size]
     missing = frames - len(sound) // size
     info = info_frame(frames, bitrate_kbps=bitrate_kbps, samples=samples)
@@ -221,7 +245,7 @@ def info_frame(frames: int, *, bitrate_kbps: int, samples: int | None = None) ->
     """
     size = frame_bytes(bitrate_kbps)
     if samples is None:
-        samples = max(0, frames * FRAME_SAMPLES - DELAY)
+        samples = samples_in(frames)
     padding = frames * FRAME_SAMPLES - ENCODER_DELAY - samples
     if not DECODER_DELAY <= padding < 4096:
         raise ValueError(f"{frames} frames are not the length of {samples} samples")
