@@ -270,7 +270,7 @@ class TrackReader:
         synthesis filter), and a whole silent frame brings the decoder to rest. So: the
         frame before the window, then every audible frame and the one behind it.
         """
-        frames = self._frames(first - 1, end)
+        frames = self.frames(first - 1, end)
         sounding = audible(frames)
         needed = sounding.copy()
         needed[1:] |= sounding[:-1]
@@ -287,7 +287,7 @@ class TrackReader:
                 run = sound[begin * FRAME : stop * FRAME]
                 yield first - 1 + int(fed[begin]), run
 
-    def _frames(self, first: int, end: int) -> Frames:
+    def frames(self, first: int, end: int) -> Frames:
         """Frames of the grid; silent ones in holes and in place of damaged ones."""
         frames = np.empty((end - first, FRAME_BYTES), np.uint8)
         frames[:] = np.frombuffer(SILENT, np.uint8)

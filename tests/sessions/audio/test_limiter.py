@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sessions.audio.limiter import SIDE, STEP, Limiter, amplitude, true_peaks
+from sessions.audio.limiter import (
+    SIDE,
+    STEP,
+    LimitedEnergies,
+    Limiter,
+    amplitude,
+    true_peaks,
+)
 
 CEILING = amplitude(-1.5)
 RANDOM = np.random.default_rng(11)
@@ -77,3 +84,17 @@ def test_a_peak_is_awaited_and_let_go_gently() -> None:
     assert np.abs(np.diff(gain)).max() < 0.004  # no step: 0.8 dB per ms
     assert gain[48 * 160] == pytest.approx(1 - 0.72 / np.e, abs=0.08)
     assert gain[-1] > 0.999
+
+
+def test_what_the_limiter_leaves_is_known_without_the_sound() -> None:
+    sound = SOUND[: 48 * 400]
+    by_step = sound.reshape(-1, STEP)
+    limited_energies = LimitedEnergies(per=100)
+    known = limited_energies(
+        np.square(by_step).mean(axis=1), np.abs(by_step).max(axis=1) / CEILING
+    )
+    known = np.append(known, limited_energies.rest())
+    left = np.square(limited(sound).reshape(4, -1)).mean(axis=1)
+    assert len(known) == 4
+    assert known == pytest.approx(left, rel=0.03)
+    assert (known < 0.8 * np.square(sound.reshape(4, -1)).mean(axis=1)).any()

@@ -1,0 +1,223 @@
+"""A fragment's loudness, set inside its MP3 frames: no decoding, no second encoding.
+
+Every granule (12 ms) carries its own global_gain; a step more is 1.505 dB, exactly.
+Steps are chosen from what the sound measures: as many as the loudness wants, fewer
+where a peak would pass the ceiling, and none in silence. As whole steps are coarse,
+the quieter spurts of talk get one more than the louder ones, in the number that meets
+the target. Frames keep their number, length and place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sessions.audio.limiter import amplitude
+from sessions.audio.loudness import KWeighting, gated
+from sessions.audio.mp3decode import (
+    BATCH,
+    DELAY,
+    FRAME,
+    Frames,
+    TrackReader,
+    main_data_bits,
+)
+
+GRANULE = 576
+STEP_DB = 20 * np.log10(2) / 4
+"""ISO 11172-3, 2.4.3.4.7: samples are scaled by 2 ** (global_gain / 4)."""
+MOST_STEPS = 20
+"""30 dB: what is this quiet is noise rather than people."""
+OVERDRIVE = 5
+"""Steps (7.5 dB) beyond what the loudness alone would need, to make up for limited
+peaks: with more, pauses for breath would come up to the words."""
+BETWEEN_DB = 0.2
+"""What true peaks of speech exceed sample peaks by at 48 kHz, mostly."""
+FALL = 3
+"""Steps that the gain may fall from one granule to the next, before a peak."""
+RISE = 1
+"""Steps that it may rise again, after one."""
+SPREAD = 3
+"""Granules in which a granule is heard: its own, the next by the transform's overlap,
+and the one behind by the delay of the synthesis filter. Loudest is the middle one."""
+LONG_SPURT = 800
+"""Granules (10 s) after which talk without a silence is divided at its quietest."""
+GATING_BLOCK, GATING_STEP = 33, 8
+"""BS.1770's 400 ms by 75 % overlap, in whole granules: 396 and 96 ms."""
+
+Steps = NDArray[np.int16]
+"""(granules,): what is added to each global_gain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A track per granule, as decoded: granule g sounds from 576 g - 1105."""
+
+    energies: NDArray[np.float32]
+    """Mean squares, K-weighted."""
+    peaks: NDArray[np.float32]
+    audible: NDArray[np.bool_]
+    """Whether the granule holds sound of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The steps per granule, and what loudness they should come to."""
+
+    steps: Steps
+    loudness_lufs: float | None
+
+
+def measure(track: TrackReader) -> Measured:
+    """Decode what is audible, once. Memory: 9 bytes per granule, 2.7 MB an hour."""
+    count = 2 * (track.end_frame - track.first_frame)
+    energies, peaks = np.zeros((2, count), np.float32)
+    audible = np.zeros(count, np.bool_)
+    weigh, at = KWeighting(), -1
+    for first, end in _batches(track):
+        begin = 2 * (first - track.first_frame)
+        lengths = np.stack(main_data_bits(track.frames(first, end)), axis=1)
+        audible[begin : begin + lengths.size] = lengths.reshape(-1) > 0
+        for position, sound in track.sounds(first * FRAME - DELAY, end * FRAME - DELAY):
+            if position != at:
+                weigh.reset()
+            at = position + len(sound)
+            one = (position + DELAY) // GRANULE - 2 * track.first_frame
+            both = slice(one, one + len(sound) // GRANULE)
+            weighted = weigh(sound).reshape(-1, GRANULE)
+            energies[both] = np.einsum("ij,ij->i", weighted, weighted) / GRANULE
+            peaks[both] = np.abs(sound).reshape(-1, GRANULE).max(axis=1)
+    return Measured(energies, peaks, audible)
+
+
+def choose(
+    measured: Measured, *, target_lufs: float = -16.0, ceiling_dbtp: float = -1.5
+) -> Choice:
+    """The steps that bring a track to a loudness, limited at the ceiling."""
+    plain = _loudness(measured, np.zeros(len(measured.peaks)))
+    if plain is None:
+        return Choice(np.zeros(len(measured.peaks), np.int16), None)
+    caps = _caps(measured, ceiling_dbtp)
+    spurts = _spurts(measured)
+    rank = np.argsort(np.argsort(_levels(measured, spurts)))  # the quietest is 0
+
+    def tried(base: int, raised: int) -> Choice:
+        """`base` steps for all, and one more for so many of the quietest spurts."""
+        steps = _limited(caps, base + (rank < raised)[spurts])
+        found = _loudness(measured, steps)
+        steps[~measured.audible] = 0
+        return Choice(steps.astype(np.int16), found)
+
+    def too_loud(choice: Choice) -> int:
+        found = choice.loudness_lufs
+        return int(found is not None and found > target_lufs)
+
+    base = int(np.clip((target_lufs - plain) // STEP_DB, -MOST_STEPS, MOST_STEPS))
+    bases = range(base, min(MOST_STEPS, base + OVERDRIVE) + 1)
+    quiet = bisect(bases, 0, key=lambda steps: too_loud(tried(steps, 0)))
+    base += max(0, quiet - 1)
+    counts = range(len(rank) + 1 if base < bases[-1] else 1)
+    loud = bisect(counts, 0, key=lambda count: too_loud(tried(base, count)))
+    nearest = [tried(base, count) for count in (loud - 1, loud) if count in counts]
+    return min(nearest, key=lambda choice: _apart(choice, target_lufs))
+
+
+def amplified(frames: Frames, steps: Steps) -> Frames:
+    """Frames with steps added to their global_gains, which stay within 0 and 255;
+    silent granules, and those of 0 steps, as they were."""
+    changed = frames.copy()
+    side = changed[:, 4:21]
+    wide = side.astype(np.int16)
+    lengths = main_data_bits(frames)
+    by_frame = steps.reshape(-1, 2)
+    # global_gain: 8 bits, 39 and 98 bits into the side information.
+    gains = (
+        (wide[:, 4] & 1) << 7 | wide[:, 5] >> 1,
+        (wide[:, 12] & 0x3F) << 2 | wide[:, 13] >> 6,
+    )
+    first, second = (
+        np.where(length > 0, np.clip(gain + more, 0, 255), gain)
+        for gain, more, length in zip(gains, by_frame.T, lengths, strict=True)
+    )
+    side[:, 4] = wide[:, 4] & 0xFE | first >> 7
+    side[:, 5] = (first & 0x7F) << 1 | wide[:, 5] & 1
+    side[:, 12] = wide[:, 12] & 0xC0 | second >> 2
+    side[:, 13] = (second & 3) << 6 | wide[:, 13] & 0x3F
+    return changed
+
+
+def normalised(
+    track: TrackReader, *, target_lufs: float = -16.0, ceiling_dbtp: float = -1.5
+) -> Iterator[bytes]:
+    """A track's frames from its first to its last, in parts of 24 s, at this loudness.
+
+    Holes and damaged frames come out as silent frames. Raises what the track raises.
+    """
+    choice = choose(measure(track), target_lufs=target_lufs, ceiling_dbtp=ceiling_dbtp)
+    for first, end in _batches(track):
+        begin = 2 * (first - track.first_frame)
+        steps = choice.steps[begin : begin + 2 * (end - first)]
+        yield amplified(track.frames(first, end), steps).tobytes()
+
+
+def _batches(track: TrackReader) -> Iterator[tuple[int, int]]:
+    for first in range(track.first_frame, track.end_frame, BATCH):
+        yield first, min(track.end_frame, first + BATCH)
+
+
+def _caps(measured: Measured, ceiling_dbtp: float) -> NDArray[np.float64]:
+    """The most steps for each granule, so that no peak it is heard in is too high."""
+    room = amplitude(ceiling_dbtp - BETWEEN_DB) / np.maximum(measured.peaks, 1e-6)
+    heard = np.append(np.floor(4 * np.log2(room)), np.full(SPREAD - 1, np.inf))
+    near = np.lib.stride_tricks.sliding_window_view(heard, SPREAD)
+    return np.asarray(near.min(axis=1))
+
+
+def _apart(choice: Choice, target_lufs: float) -> float:
+    found = choice.loudness_lufs
+    return np.inf if found is None else abs(found - target_lufs)
+
+
+def _limited(
+    caps: NDArray[np.float64], wanted: NDArray[np.int_] | int
+) -> NDArray[np.float64]:
+    """What is wanted, within the caps, falling before a peak and rising after it."""
+    when = np.arange(len(caps))
+    steps = np.minimum(caps, wanted)
+    falling = np.minimum.accumulate((steps + FALL * when)[::-1])[::-1] - FALL * when
+    rising = np.minimum.accumulate(falling - RISE * when) + RISE * when
+    return np.asarray(np.floor(rising + 1e-6))
+
+
+def _loudness(measured: Measured, steps: NDArray[np.float64]) -> float | None:
+    """Integrated loudness with these steps."""
+    heard = np.append(steps[:1], steps[:-1])  # mostly one granule later
+    energies = measured.energies * np.exp2(heard / 2)
+    sums = np.concatenate(([0.0], np.cumsum(energies, dtype=np.float64)))
+    ends = sums[GATING_BLOCK::GATING_STEP]
+    return gated((ends - sums[:-GATING_BLOCK:GATING_STEP][: len(ends)]) / GATING_BLOCK)
+
+
+def _spurts(measured: Measured) -> NDArray[np.intp]:
+    """The number of the spurt of talk that each granule belongs to, from 0."""
+    sounding = np.append(False, measured.audible)
+    begins = sounding[1:] & ~sounding[:-1]
+    edges = np.append(np.flatnonzero(begins), len(begins))
+    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        while end - begin > LONG_SPURT:
+            half = begin + LONG_SPURT // 2
+            quiet = measured.energies[half : begin + LONG_SPURT]
+            begin = half + int(quiet.argmin())
+            begins[begin] = True
+    return np.asarray(np.maximum(np.cumsum(begins) - 1, 0))
+
+
+def _levels(measured: Measured, spurts: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The mean square of each spurt, where it sounds."""
+    own = measured.audible.astype(np.float64)
+    energies = np.bincount(spurts, measured.energies * own)
+    return np.asarray(energies / np.maximum(np.bincount(spurts, own), 1))
