@@ -14,7 +14,7 @@ from channels.db import aclose_old_connections, database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from sessions import flashes, pulses, reaper
+from sessions import flashes, pulses, reaper, recovery
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 SWEEP_EVERY_S = 2.0
 """A killed worker's utterance waits this long, and a lost doorbell costs no more."""
 TIDY_EVERY_S = 600.0
+RECOVER_EVERY_S = 300.0
+"""Sound whose session has ended lies in the spool: rare, and never urgent."""
 
 
 async def keep_house(stop: asyncio.Event) -> None:
@@ -30,6 +32,7 @@ async def keep_house(stop: asyncio.Event) -> None:
         rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, Reaping(), stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
         rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
+        rounds.create_task(_every(RECOVER_EVERY_S, recover, stop))
 
 
 class Reaping:
@@ -59,6 +62,11 @@ async def sweep() -> None:
     done = await database_sync_to_async(sweeper.sweep)(now=timezone.now())
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
+
+
+async def recover() -> None:
+    if found := await database_sync_to_async(recovery.ring)():
+        log.info("recovery.rung", sessions=found)
 
 
 async def tidy() -> None:

@@ -96,7 +96,7 @@ def _not_yet(session: VoiceSession) -> HttpResponse:
         if not recordings.of_tier(session.pk, Tier.FRAGMENT):
             message = "Nothing was recorded in this session."
             raise VoiceError("not_recorded", message, status=404)
-        recordings.forget_stored(session.pk, Tier.MASTER)
+        recordings.replace_master(session.pk)
         mixing.ring(session.pk)
     elif session.state == State.FINISHING:
         finish.ring(session.pk)

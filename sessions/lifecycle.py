@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -16,7 +17,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from sessions import events
-from sessions.models import State, VoiceSession
+from sessions.models import Source, State, VoiceSession
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,26 @@ def advance(
         events.append(session_id, "state", {"state": to.value, "reason": reason})
     log.info("session.state", session=session_id, state=to.value, reason=reason)
     return True
+
+
+def restore(public_id: UUID, *, started_at: datetime) -> VoiceSession:
+    """A session of which only sound is left, on its way to its end: its row was lost
+    with the database. Found if it is there after all."""
+    with transaction.atomic():
+        session, made = VoiceSession.objects.get_or_create(
+            public_id=public_id,
+            defaults={
+                "source": Source.BROWSER,
+                "state": State.FINISHING,
+                "started_at": started_at,
+                "ended_at": timezone.now(),
+                "end_reason": "recovered",
+            },
+        )
+        if made:
+            told = {"state": State.FINISHING.value, "reason": "recovered"}
+            events.append(session.pk, "state", told)
+    return session
 
 
 def _changes(to: State, *, reason: str, failure: str, now: datetime) -> dict[str, Any]:

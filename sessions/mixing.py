@@ -7,13 +7,18 @@ is deleted here before storage has what was made of it.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 from django_q.tasks import async_task
 
 from sessions import keys, recordings, spool
@@ -24,7 +29,8 @@ from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
 from sessions.audio.mp3frames import (
     DELAY,
     FRAME_SAMPLES,
-    joined,
+    frames_for,
+    info_frame,
     repaired,
     silent_frame,
 )
@@ -38,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 FRAGMENT, MASTER = "fragment", "master"
 MP3 = "audio/mpeg"
+LOST_AFTER = timedelta(hours=6)
+"""A file that no host came up with for so long is called lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,8 @@ class Extent:
 
     start: int
     end: int
-    gaps: tuple[tuple[int, int], ...]
+    gaps: tuple[tuple[int, int], ...] = ()
+    fault: str = ""
 
 
 def fragments(session_id: int) -> bool:
@@ -55,29 +64,22 @@ def fragments(session_id: int) -> bool:
     False while one is still being recorded, or storage does not answer.
     """
     session = VoiceSession.objects.get(pk=session_id)
-    for folder in spool.folders(session.public_id):
-        with folder.taken() as is_ours:
-            if not is_ours:
-                return False
-            if session.record:
-                _fragment(session, folder)
-    return store(session_id)
+    with _alone(session) as is_ours:
+        return is_ours and _fragments(session) and _store(session)
 
 
 def master(session_id: int) -> bool:
     """Mix and store everybody; done at once for a session without sound."""
     session = VoiceSession.objects.get(pk=session_id)
-    rows = recordings.of_tier(session_id, Tier.FRAGMENT)
-    rows = [row for row in rows if row.state == Recording.State.STORED]
-    made = recordings.of_tier(session_id, Tier.MASTER)
-    if rows and not any(row.state == Recording.State.STORED for row in made):
-        _master(session, rows)
-    return store(session_id)
+    with _alone(session) as is_ours:
+        return is_ours and _master(session) and _store(session)
 
 
-def ring(session_id: int) -> None:
-    """Have a worker make the master again, from what storage has."""
-    async_task("sessions.tasks.remix", session_id, cluster="media")
+def store(session_id: int) -> bool:
+    """Store what is whole and not stored yet; False when it should be tried again."""
+    session = VoiceSession.objects.get(pk=session_id)
+    with _alone(session) as is_ours:
+        return is_ours and _store(session)
 
 
 def clear(session_id: int) -> bool:
@@ -90,28 +92,52 @@ def clear(session_id: int) -> bool:
             if not is_ours:
                 return False
             folder.drop()
-    for path in _work(session).glob("*"):
-        path.unlink(missing_ok=True)
+    shutil.rmtree(_work(session), ignore_errors=True)
     return True
 
 
-def store(session_id: int) -> bool:
-    """Store what is whole and not stored yet; False when storage should be asked again
-    later."""
-    for row in recordings.spooled(session_id):
-        path = _path(row)
-        if not path.exists():
-            log.error("recording.missing", session=session_id, recording=row.pk)
-            message = "The file is neither in storage nor on this host."
-            recordings.failed(row, message, for_good=row.tier != Tier.CHUNK)
-            continue
-        try:
-            recordings.stored(row, storage().put(row.key, path, content_type=MP3))
-        except StorageError as e:
-            log.warning("recording.not_stored", recording=row.pk, code=e.code)
-            recordings.failed(row, e.message, for_good=not e.retryable)
-            if e.retryable:
+def ring(session_id: int) -> None:
+    """Have a worker make the master again, from what storage has."""
+    async_task("sessions.tasks.remix", session_id, cluster="media")
+
+
+@contextmanager
+def _alone(session: VoiceSession) -> Iterator[bool]:
+    """Whether no other worker of this host is at this session's files."""
+    with spool.held(_work(session) / "lock") as is_ours:
+        yield is_ours
+
+
+def _fragments(session: VoiceSession) -> bool:
+    for folder in spool.folders(session.public_id):
+        with folder.taken() as is_ours:
+            if not is_ours:
                 return False
+            if session.record:
+                _fragment(session, folder)
+    return True
+
+
+def _store(session: VoiceSession) -> bool:
+    stored = [_is_stored(row) for row in recordings.spooled(session.pk)]
+    return all(stored)  # each is tried, whatever became of the others
+
+
+def _is_stored(row: Recording) -> bool:
+    """Store one file; False when it should be tried again."""
+    path = _path(row)
+    if not path.exists():
+        # On another host's disk perhaps: wait for that host, but not for ever.
+        is_lost = timezone.now() - row.created_at > LOST_AFTER
+        message = "The file is neither in storage nor on this host."
+        recordings.failed(row, message, for_good=is_lost)
+        return is_lost
+    try:
+        recordings.stored(row, storage().put(row.key, path, content_type=MP3))
+    except StorageError as e:
+        log.warning("recording.not_stored", recording=row.pk, code=e.code)
+        recordings.failed(row, e.message, for_good=not e.retryable)
+        return not e.retryable
     return True
 
 
@@ -160,6 +186,7 @@ def _fragment(session: VoiceSession, folder: Folder) -> None:
             participant_id=person.pk if person else None,
             connection=folder.name,
             gaps=made.gaps,
+            error=made.fault,
         )
     )
 
@@ -172,17 +199,36 @@ def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
     chunks = folder.chunks()
     if not chunks:
         return None
-    first = chunks[0][0]
-    data = bytearray()
-    for number, path in chunks:  # on the grid: a chunk that is lost stays silent
-        missing = number - first - len(data) // FRAME_BYTES
-        data += silent_frame(KBPS) * missing + repaired(path.read_bytes())
+    first, last = chunks[0][0], chunks[-1]
+    frames = last[0] - first + last[1].stat().st_size // FRAME_BYTES
     start = first * FRAME_SAMPLES
-    whole = start + len(data) // FRAME_BYTES * FRAME_SAMPLES - DELAY
-    end = extent.end if extent else whole
-    file = joined([bytes(data)], samples=end - start)
-    (folder.path / FRAGMENT).write_bytes(file)
-    return Extent(start, end, extent.gaps if extent else ())
+    end = extent.end if extent else start + max(frames * FRAME_SAMPLES - DELAY, 0)
+    good = _write_joined(folder.path / FRAGMENT, chunks, samples=end - start)
+    if not good:
+        raise JournalError("neither the journal nor a chunk is what it should be")
+    if extent is None:
+        return Extent(start, end, fault="Made of its chunks: the journal is damaged.")
+    return Extent(start, end, extent.gaps)
+
+
+def _write_joined(path: Path, chunks: list[tuple[int, Path]], *, samples: int) -> int:
+    """One file of chunks, of exactly this length; how many frames of theirs were good.
+    What is lost or damaged is silent."""
+    frames = frames_for(samples)
+    at, good = chunks[0][0], 0
+    end = at + frames
+    with path.open("wb") as file:
+        file.write(info_frame(frames, bitrate_kbps=KBPS, samples=samples))
+        for first, chunk in chunks:
+            file.write(silent_frame(KBPS) * (first - at))
+            data = repaired(chunk.read_bytes())[: max(end - first, 0) * FRAME_BYTES]
+            file.write(data)
+            good += len(data) // FRAME_BYTES
+            at = first + len(data) // FRAME_BYTES
+        file.write(silent_frame(KBPS) * (end - at))
+        file.flush()
+        os.fsync(file.fileno())
+    return good
 
 
 def _extent(folder: Folder) -> Extent | None:
@@ -229,7 +275,20 @@ def _make_again(folder: Folder) -> None:
     log.info("recording.made_again", folder=folder.name)
 
 
-def _master(session: VoiceSession, rows: list[Recording]) -> None:
+def _master(session: VoiceSession) -> bool:
+    made = recordings.of_tier(session.pk, Tier.MASTER)
+    rows = recordings.of_tier(session.pk, Tier.FRAGMENT)
+    rows = [row for row in rows if row.state == Recording.State.STORED]
+    if rows and not any(row.state == Recording.State.STORED for row in made):
+        try:
+            _mix(session, rows)
+        except StorageError as e:
+            log.warning("recording.not_fetched", session=session.pk, code=e.code)
+            return not e.retryable
+    return True
+
+
+def _mix(session: VoiceSession, rows: list[Recording]) -> None:
     pieces: dict[int | None, list[Piece]] = defaultdict(list)
     for row in rows:
         path = _fetched(session, row)

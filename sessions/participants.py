@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 NAME_MAX = 80
+UNKNOWN = "Unknown"
 STALE_S = 30.0
 """Not renewed for so long (six beats): the process that held the person is dead."""
 
@@ -187,3 +189,17 @@ def _tell(person: Participant, *, present: bool) -> None:
         "present": present,
     }
     events.append(person.session_id, "participant", data)
+
+
+def restore(session_id: int, public_id: UUID) -> Participant:
+    """Somebody of whom only sound is left: found, or made without a name."""
+    person, _ = Participant.objects.get_or_create(
+        public_id=public_id,
+        defaults={
+            "session_id": session_id,
+            "key": str(public_id),
+            "name": UNKNOWN,
+            "left_at": timezone.now(),
+        },
+    )
+    return person

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -19,6 +20,11 @@ ALIVE = (State.REQUESTED, State.WAITING, State.ACTIVE)
 def active() -> QuerySet[VoiceSession]:
     """Every session that lives."""
     return VoiceSession.objects.filter(state__in=ALIVE)
+
+
+def public_id_of(session_id: int) -> UUID:
+    """Raises VoiceSession.DoesNotExist."""
+    return VoiceSession.objects.values_list("public_id", flat=True).get(pk=session_id)
 
 
 def active_in_channel(

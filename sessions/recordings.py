@@ -15,7 +15,7 @@ from sessions import events, keys
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.mp3frames import FRAME_SAMPLES
 from sessions.models import Participant, Recording, Tier, VoiceSession
-from sessions.storage import Stored
+from sessions.storage import Stored, storage
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ class Made:
     connection: str = ""
     gaps: tuple[tuple[int, int], ...] = ()
     loudness_lufs: float | None = None
+    error: str = ""
 
 
 def sealed(chunk: Chunk) -> Recording:
@@ -98,6 +99,7 @@ def note(made: Made) -> Recording:
             "size": made.path.stat().st_size,
             "gaps": [list(gap) for gap in made.gaps],
             "loudness_lufs": made.loudness_lufs,
+            "error": made.error,
         },
     )
     return row
@@ -135,7 +137,8 @@ def stored(row: Recording, found: Stored) -> None:
                 state=Recording.State.STORED,
                 size=found.size,
                 md5=found.md5 or "",
-                error="",
+                # What was wrong with the sound stays; that storage was away does not.
+                error="" if row.attempts else row.error,
                 stored_at=timezone.now(),
             )
         )
@@ -182,9 +185,11 @@ def to_download(session_id: int, recording_id: int | None) -> Recording | None:
     return rows.filter(pk=recording_id).first()
 
 
-def forget_stored(session_id: int, tier: Tier) -> None:
-    """Storage has lost these: they will be made again."""
-    Recording.objects.filter(session_id=session_id, tier=tier).delete()
+def replace_master(session_id: int) -> None:
+    """The master is to be made again: another has joined it, or storage lost it."""
+    rows = Recording.objects.filter(session_id=session_id, tier=Tier.MASTER)
+    storage().delete([row.key for row in rows])
+    rows.delete()
 
 
 def ring(session_id: int) -> None:

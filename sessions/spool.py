@@ -63,15 +63,18 @@ class Folder:
     def taken(self) -> Iterator[bool]:
         """Whether it is this caller's for as long as the block lasts: not while the
         process that records still writes, nor while another worker is at it."""
-        try:
-            descriptor = os.open(self.journal, os.O_RDWR)
-        except FileNotFoundError:
-            yield self.path.is_dir()
-            return
-        try:
-            yield lock(descriptor)
-        finally:
-            os.close(descriptor)
+        with held(self.journal) as is_ours:
+            yield is_ours
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Whether this file's lock is the caller's for as long as the block lasts."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        yield lock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock(descriptor: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sessions import finish as the_end
-from sessions import mixing
+from sessions import mixing, queries, recovery
 
 
 def finish(session_id: int) -> bool:
@@ -19,3 +19,9 @@ def store(session_id: int) -> bool:
 def remix(session_id: int) -> bool:
     """Make a master again that storage has lost (media queue)."""
     return mixing.master(session_id)
+
+
+def recover(session_id: int) -> list[str]:
+    """Carry on with sound that came to light after the end (media queue)."""
+    public_id = queries.public_id_of(session_id)
+    return [one.done for one in recovery.recover(public_id)]

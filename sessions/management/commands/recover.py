@@ -1,0 +1,29 @@
+"""`manage.py recover [SESSION] [--all] [--dry-run]`: what a crash left on this host."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from sessions import recovery
+
+
+class Command(BaseCommand):
+    help = "Carry the sound that a crash left on this host to its finished recording."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("session", nargs="?", type=UUID)
+        parser.add_argument("--all", action="store_true", dest="everything")
+        parser.add_argument("--dry-run", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        session = options["session"]
+        if (session is None) == (not options["everything"]):
+            raise CommandError("Name one session, or say --all.")
+        results = recovery.recover(session, dry_run=options["dry_run"])
+        for one in results:
+            self.stdout.write(f"{one.public_id}: {one.found}: {one.done}")
+        if not results:
+            self.stdout.write("Nothing was left behind.")

@@ -1,0 +1,151 @@
+"""Recovery: finds what a crash left on this host, and carries it to its end.
+
+The ordinary end does most of it: a session whose processes died is ended by the reaper,
+and its fragments are made from the journals. What is left for here: sound that came to
+light after the end, and sound whose session the database no longer knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from django_q.tasks import async_task
+
+from sessions import finish, lifecycle, mixing, participants, recordings, spool
+from sessions.audio.journal import Head, Journal, JournalError
+from sessions.models import Recording, State, Tier, VoiceSession
+from sessions.spool import Folder
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found of one session, and what became of it."""
+
+    public_id: str
+    found: str
+    done: str
+
+
+def recover(public_id: UUID | None = None, *, dry_run: bool = False) -> list[Recovered]:
+    """Carry everything in the spool of this host to its end, as far as it goes now."""
+    results = []
+    for session_id, folders in _by_session(public_id):
+        found = f"{len(folders)} connections"
+        if not _is_uuid(session_id):
+            results.append(Recovered(session_id, found, "no session's folder: left"))
+        elif any(_is_open(folder) for folder in folders):
+            results.append(Recovered(session_id, found, "still records: left"))
+        elif dry_run:
+            results.append(Recovered(session_id, found, "would be recovered"))
+        else:
+            results.append(
+                Recovered(session_id, found, _recovered(session_id, folders))
+            )
+    return results
+
+
+def left_behind() -> list[int]:
+    """Sessions that have their end behind them, and sound in this host's spool."""
+    known = [UUID(name) for name, _ in _by_session(None) if _is_uuid(name)]
+    ended = VoiceSession.objects.filter(
+        public_id__in=known, state__in=(State.READY, State.FAILED)
+    )
+    return list(ended.values_list("pk", flat=True))
+
+
+def ring() -> list[int]:
+    """Have a worker recover what was left behind; returns the sessions."""
+    found = left_behind()
+    for session_id in found:
+        async_task("sessions.tasks.recover", session_id, cluster="media")
+    return found
+
+
+def _by_session(public_id: UUID | None) -> Iterator[tuple[str, list[Folder]]]:
+    paths = [spool.root() / str(public_id)] if public_id else _session_paths()
+    for path in paths:
+        if folders := spool.folders(path.name):
+            yield path.name, folders
+
+
+def _session_paths() -> list[Path]:
+    return sorted(path for path in spool.root().glob("*") if path.is_dir())
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def _is_open(folder: Folder) -> bool:
+    with folder.taken() as is_ours:
+        return not is_ours
+
+
+def _recovered(public_id: str, folders: list[Folder]) -> str:
+    session = VoiceSession.objects.filter(public_id=public_id).first()
+    if session is None:
+        session = _restored(public_id, folders)
+    if session is None:
+        return "no journal that can be read: left"
+    if session.state == State.DELETED or not session.record:
+        return "nothing of it may be kept: dropped" if _drop(folders) else "left"
+    if session.state == State.FAILED:
+        lifecycle.advance(session.pk, State.FINISHING, reason="recovered")
+        session.refresh_from_db()
+    if session.state == State.FINISHING:
+        return "ready" if finish.complete(session.pk) else "waiting"
+    if session.state == State.READY:
+        return "ready, mixed anew" if _added(session.pk) else "waiting"
+    return f"{session.state}: left to its end"
+
+
+def _restored(public_id: str, folders: list[Folder]) -> VoiceSession | None:
+    """The session and its people again, as far as the journals know them."""
+    heads = [head for folder in folders if (head := _head(folder)) is not None]
+    if not heads:
+        return None
+    started_at = datetime.fromisoformat(heads[0].started_at)
+    session = lifecycle.restore(UUID(public_id), started_at=started_at)
+    for head in heads:
+        participants.restore(session.pk, UUID(head.participant))
+    return session
+
+
+def _head(folder: Folder) -> Head | None:
+    try:
+        with folder.journal.open("rb") as file:
+            return Journal(file).head
+    except (JournalError, OSError):
+        log.warning("recovery.unreadable", folder=folder.name, exc_info=True)
+        return None
+
+
+def _added(session_id: int) -> bool:
+    """Add what came to light to a session that was ready, and mix it anew."""
+    before = _fragments(session_id)
+    if not mixing.fragments(session_id):
+        return False
+    if _fragments(session_id) != before:
+        recordings.replace_master(session_id)
+    return mixing.master(session_id) and mixing.clear(session_id)
+
+
+def _fragments(session_id: int) -> set[str]:
+    rows = Recording.objects.filter(session_id=session_id, tier=Tier.FRAGMENT)
+    return set(rows.values_list("key", flat=True))
+
+
+def _drop(folders: list[Folder]) -> bool:
+    for folder in folders:
+        folder.drop()
+    return True

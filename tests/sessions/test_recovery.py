@@ -1,0 +1,161 @@
+"""What a crash left on a host becomes a recording, without a hand or with one."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from pytest_django.fixtures import Settings
+from scene import a_session
+
+from sessions import recordings, recovery, spool, tasks
+from sessions.audio import journal
+from sessions.audio.frames import Frame
+from sessions.audio.journal import Head
+from sessions.models import Participant, Recording, State, VoiceSession
+from sessions.storage import storage
+
+pytestmark = pytest.mark.django_db
+
+STARTED = "2026-05-04T12:00:00+00:00"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, settings: Settings) -> Path:
+    settings.DATA_DIR = tmp_path
+    settings.STORAGE_DIR = tmp_path / "storage"
+    return tmp_path
+
+
+def left_behind(
+    session: uuid.UUID, *, seconds: float = 2.0, torn: int = 0
+) -> spool.Folder:
+    """A connection's journal as SIGKILL leaves it: no end, perhaps half a record."""
+    person = uuid.uuid4()
+    name = f"{person}-20260504T120001.000Z"
+    folder = spool.Folder(spool.root() / str(session) / name)
+    folder.path.mkdir(parents=True)
+    head = Head(str(session), str(person), 1, 1, 16_000, STARTED, STARTED)
+    data = journal.head(head)
+    rng = np.random.default_rng(2)
+    for n in range(int(seconds * 50)):
+        pcm = rng.integers(-5000, 5000, 320).astype("<i2")
+        data += journal.sound(n, Frame(pcm, 16_000, 1 + n * 0.02))
+        data += journal.placed(n, 48_000 + n * 960, dropped=0)
+    folder.journal.write_bytes(data[: len(data) - torn])
+    return folder
+
+
+def of(session: VoiceSession) -> dict[str, list[Recording]]:
+    rows: dict[str, list[Recording]] = {}
+    for row in recordings.of_session(session.pk):
+        rows.setdefault(row.tier, []).append(row)
+    return rows
+
+
+def test_the_journal_of_a_dead_process_becomes_a_master() -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id, torn=7)
+    (done,) = recovery.recover()
+    assert done.done == "ready"
+    session.refresh_from_db()
+    assert session.state == State.READY
+    rows = of(session)
+    # The last frame's place was torn off; its sound was not.
+    assert rows["fragment"][0].end == 48_000 + 100 * 960
+    assert storage().stat(rows["master"][0].key) is not None
+    assert not spool.folders()
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    session = a_session(State.FINISHING)
+    folder = left_behind(session.public_id)
+    (done,) = recovery.recover(dry_run=True)
+    assert done.done == "would be recovered"
+    assert folder.journal.exists()
+    assert not of(session)
+
+
+def test_sound_that_came_to_light_later_joins_the_master() -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+    left_behind(session.public_id, seconds=3.0)
+    assert recovery.left_behind() == [session.pk]
+    (done,) = recovery.recover()
+    assert done.done == "ready, mixed anew"
+    rows = of(session)
+    assert len(rows["fragment"]) == 2
+    assert rows["master"][0].duration == 48_000 * 4
+    assert recovery.left_behind() == []
+
+
+def test_a_session_the_database_lost_comes_back() -> None:
+    public_id = uuid.uuid4()
+    left_behind(public_id)
+    recovery.recover(public_id)
+    session = VoiceSession.objects.get(public_id=public_id)
+    assert session.state == State.READY
+    assert Participant.objects.get(session=session).name == "Unknown"
+    assert len(of(session)["master"]) == 1
+
+
+def test_what_nobody_can_read_is_told_and_stops_nothing_else(here: Path) -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    hurt = left_behind(session.public_id)
+    hurt.journal.write_bytes(b"not a journal")
+    hurt.sealed(0).write_bytes(b"ID3 nor is this MP3" * 50)
+    (here / "spool" / "lost+found" / "x").mkdir(parents=True)
+    done = {one.public_id: one.done for one in recovery.recover()}
+    assert done["lost+found"] == "no session's folder: left"
+    assert done[str(session.public_id)] == "ready"
+    rows = of(session)
+    assert len(rows["master"]) == 1
+    (failed,) = [row for row in rows["fragment"] if row.state == "failed"]
+    assert "neither the journal nor a chunk" in failed.error
+
+
+def test_a_session_that_keeps_nothing_leaves_nothing() -> None:
+    session = a_session(State.READY, record=False)
+    left_behind(session.public_id)
+    recovery.recover()
+    assert not spool.folders()
+    assert not of(session)
+
+
+def test_who_still_records_is_left_alone() -> None:
+    session = a_session(State.FINISHING)
+    folder = left_behind(session.public_id)
+    with folder.taken() as is_ours:
+        assert is_ours
+        (done,) = recovery.recover()
+    assert done.done == "still records: left"
+
+
+def test_the_command_says_what_it_did() -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    said = StringIO()
+    call_command("recover", "--all", stdout=said)
+    assert said.getvalue() == f"{session.public_id}: 1 connections: ready\n"
+    said = StringIO()
+    call_command("recover", "--all", stdout=said)
+    assert said.getvalue() == "Nothing was left behind.\n"
+
+
+def test_a_master_that_storage_lost_is_made_again(here: Path) -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+    key = of(session)["master"][0].key
+    first = (here / "storage" / key).read_bytes()
+    shutil.rmtree((here / "storage" / key).parent)
+    recordings.replace_master(session.pk)
+    assert tasks.remix(session.pk)
+    assert (here / "storage" / key).read_bytes() == first
