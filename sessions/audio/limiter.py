@@ -50,17 +50,20 @@ def amplitude(db: float) -> float:
     return float(10 ** (db / 20))
 
 
+def sample_peaks(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Peaks of consecutive whole milliseconds."""
+    return np.maximum.reduceat(np.abs(pcm), np.arange(0, len(pcm), STEP))
+
+
 def true_peaks(pcm: NDArray[np.float32], *, reach: float = 0.0) -> NDArray[np.float32]:
     """Peaks of consecutive milliseconds: of the samples, and at four times the rate
     where these exceed `reach`. `pcm` has 6 more samples on each side."""
     count = (len(pcm) - 2 * SIDE) // STEP
-    rows = np.lib.stride_tricks.sliding_window_view(pcm, STEP + 2 * SIDE)
-    rows = rows[: count * STEP : STEP]
-    inner = rows[:, SIDE:-SIDE]
-    peaks = np.maximum(inner.max(axis=1), -inner.min(axis=1))
+    peaks = sample_peaks(pcm[SIDE : SIDE + count * STEP])
     near = np.flatnonzero(peaks > reach)
     if len(near):
-        gathered = rows[near]
+        rows = np.lib.stride_tricks.sliding_window_view(pcm, STEP + 2 * SIDE)
+        gathered = rows[near * STEP]
         for phase in _KERNEL:
             between = np.zeros((len(near), STEP + 1), np.float32)
             for tap, weight in enumerate(phase):

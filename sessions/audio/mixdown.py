@@ -22,7 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sessions.audio.frames import TIMELINE_RATE
-from sessions.audio.limiter import STEP, LimitedEnergies, Limiter, amplitude
+from sessions.audio.limiter import (
+    STEP,
+    LimitedEnergies,
+    Limiter,
+    amplitude,
+    sample_peaks,
+)
 from sessions.audio.loudness import BLOCK, KWeighting, integrated
 
 PAUSE = TIMELINE_RATE
@@ -56,6 +62,15 @@ class Encode(Protocol):
     """Takes the master: int16 at 48 kHz in order; what is left out is silence."""
 
     def __call__(self, position: int, pcm: NDArray[np.int16]) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A gain, and the loudness without it and with it and the limiter."""
+
+    gain_db: float
+    before_lufs: float | None
+    loudness_lufs: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +147,7 @@ class Mixture:
             self._weigh.reset()
         weighted = self._weigh(sound).reshape(-1, STEP)
         energies = np.einsum("ij,ij->i", weighted, weighted).astype(np.float32) / STEP
-        by_step = sound.reshape(-1, STEP)
-        peaks = np.maximum(by_step.max(axis=1), -by_step.min(axis=1))
+        peaks = sample_peaks(sound)
         scale = max(float(peaks.max()), 1e-6) / _INT16
         coarse = np.rint(sound * np.float32(1 / scale)).astype(np.int16)
         offset = self._file.seek(0, 2)
@@ -158,18 +172,22 @@ class Mixture:
             done = stretch.stop
         return integrated(np.concatenate([*parts, limited.rest()]))
 
-    def gain_for(self, target_lufs: float, *, ceiling_dbtp: float) -> float:
-        """The gain (dB) with which the limited mix has this loudness, if any has."""
-        gain, best, least = 0.0, 0.0, math.inf
+    def fit(self, target_lufs: float, *, ceiling_dbtp: float) -> Fit:
+        """The gain with which the limited mix comes nearest to a loudness."""
+        before = self.loudness(0, ceiling_dbtp=math.inf)
+        if before is None:
+            return Fit(0.0, None, None)
+        gain = min(MAX_GAIN_DB, target_lufs - before)
+        best = Fit(0.0, before, -math.inf)
         for _ in range(_TRIES):
             found = self.loudness(gain, ceiling_dbtp=ceiling_dbtp)
-            if found is None:
-                return best
-            if abs(target_lufs - found) < least:
-                best, least = gain, abs(target_lufs - found)
-            if least < CLOSE_LU:
+            if found is None or best.loudness_lufs is None:
                 break
-            gain = min(MAX_GAIN_DB, gain + 1.1 * (target_lufs - found))
+            if abs(target_lufs - found) < abs(target_lufs - best.loudness_lufs):
+                best = Fit(gain, before, found)
+            if abs(target_lufs - found) < CLOSE_LU or gain == MAX_GAIN_DB:
+                break
+            gain = min(MAX_GAIN_DB, gain + 1.2 * (target_lufs - found))
         return best
 
     def sounds(
@@ -239,19 +257,14 @@ def mix(
         while mixture.end < end:
             mixture.add(tracks, min(end, mixture.end + window))
             progress(_MIXING * min(1.0, mixture.end / end))
-        gain = mixture.gain_for(target_lufs + loss_lu, ceiling_dbtp=ceiling_dbtp)
+        fit = mixture.fit(target_lufs + loss_lu, ceiling_dbtp=ceiling_dbtp)
         for position, sound in mixture.sounds(
-            0, end, gain_db=gain, ceiling_dbtp=ceiling_dbtp
+            0, end, gain_db=fit.gain_db, ceiling_dbtp=ceiling_dbtp
         ):
             encode(position, as_int16(sound))
             progress(_MIXING + (1 - _MIXING) * position / end)
         progress(1.0)
-        return Mixed(
-            samples=end,
-            loudness_before_lufs=mixture.loudness(0, ceiling_dbtp=math.inf),
-            loudness_lufs=mixture.loudness(gain, ceiling_dbtp=ceiling_dbtp),
-            gain_db=gain,
-        )
+        return Mixed(end, fit.before_lufs, fit.loudness_lufs, fit.gain_db)
 
 
 def _silence(samples: int) -> NDArray[np.float32]:

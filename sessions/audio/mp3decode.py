@@ -279,7 +279,9 @@ class TrackReader:
         needed[0] = True
         fed = np.flatnonzero(needed)
         sound = self._decoder.decode(frames[fed])
-        np.clip(np.nan_to_num(sound, copy=False), -LOUDEST, LOUDEST, out=sound)
+        if not np.isfinite(sound @ sound):
+            np.nan_to_num(sound, copy=False)
+        np.clip(sound, -LOUDEST, LOUDEST, out=sound)
         breaks = np.flatnonzero(np.diff(fed) > 1) + 1
         edges = [1, *(breaks[breaks > 1]).tolist(), len(fed)]
         for begin, stop in pairwise(edges):
