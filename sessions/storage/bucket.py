@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from sessions import keys
-from sessions.storage.errors import NoBucketError, NotStoredError
+from sessions.storage.errors import (
+    NoBucketError,
+    NotStoredError,
+    UnreachableError,
+)
 from sessions.storage.patience import within
 from sessions.storage.s3client import S3Options, make_client, translated
 
@@ -53,7 +57,19 @@ class Bucket:
             # It is the same answer when the whole bucket is missing.
             self._look_for_bucket()
             return None
+        told(head, "ETag")
         return head
+
+    def open(self, key: str, **more: Any) -> dict[str, Any]:
+        """The answer to a GET; to be called, and its Body read, inside of `do`."""
+        answer: dict[str, Any] = self.client.get_object(**self.at(key), **more)
+        try:
+            told(answer, "ETag")
+            told(answer, "ContentLength")
+        except UnreachableError:
+            answer["Body"].close()
+            raise
+        return answer
 
     def delete(self, name: str) -> None:
         """Take one object away, by its name in the bucket."""
@@ -76,6 +92,13 @@ def blocks(body: Any) -> Iterator[bytes]:
         body.close()
 
 
+def told(answer: dict[str, Any], name: str) -> Any:
+    """A part of an answer without which it is none of S3's: somebody else's 200."""
+    if name not in answer:
+        raise UnreachableError("its answer makes no sense")
+    return answer[name]
+
+
 def etag(head: dict[str, Any]) -> str:
     return str(head.get("ETag", "")).strip('"').lower()
 
@@ -86,11 +109,11 @@ def is_kms(head: dict[str, Any]) -> bool:
 
 def md5(head: dict[str, Any]) -> str:
     """The MD5 of what is stored, where the server tells it; else ""."""
-    told = etag(head)
-    return told if PLAIN_MD5.fullmatch(told) and not is_kms(head) else ""
+    found = etag(head)
+    return found if PLAIN_MD5.fullmatch(found) and not is_kms(head) else ""
 
 
 def claim(head: dict[str, Any]) -> str:
     """The MD5 of what was to be stored; "" for what others stored."""
-    told = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
-    return str(told.get(CLAIM, ""))
+    about = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+    return str(about.get(CLAIM, ""))

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.http import content_disposition_header
 
 from sessions import keys as names
-from sessions.storage.bucket import Bucket, blocks, claim, etag, is_kms, md5
+from sessions.storage.bucket import Bucket, blocks, claim, etag, is_kms, md5, told
 from sessions.storage.content import Content, content
 from sessions.storage.draft import draft, sync, sync_folder
 from sessions.storage.errors import (
@@ -76,8 +76,7 @@ class S3Storage:
         return Stored(key, wanted.size, wanted.md5, head.get("LastModified"))
 
     def get(self, key: str, path: Path) -> Stored:
-        where = self._bucket.at(key)
-        answer = self._bucket.do(lambda: self._bucket.client.get_object(**where))
+        answer = self._bucket.do(lambda: self._bucket.open(key))
         size = int(answer["ContentLength"])
         digest = hashlib.md5(usedforsecurity=False)
         try:
@@ -102,10 +101,10 @@ class S3Storage:
     def read(self, key: str, *, start: int, stop: int) -> bytes:
         if stop <= start:
             return b""
-        where = self._bucket.at(key) | {"Range": f"bytes={start}-{stop - 1}"}
+        span = f"bytes={start}-{stop - 1}"
 
         def fetch() -> bytes:
-            answer = self._bucket.client.get_object(**where)
+            answer = self._bucket.open(key, Range=span)
             data = b"".join(blocks(answer["Body"]))
             if "ContentRange" not in answer:  # some servers send it all
                 return data[start:stop]
@@ -132,11 +131,12 @@ class S3Storage:
         where = {"Bucket": bucket.name, "Prefix": f"{bucket.prefix}{prefix}"}
         while True:
             page = bucket.do(lambda: bucket.client.list_objects_v2(**where))
+            is_cut = told(page, "IsTruncated")
             for entry in page.get("Contents", []):
                 key = entry["Key"].removeprefix(bucket.prefix)
                 if names.is_key(key):
                     yield Stored(key, entry["Size"], "", entry.get("LastModified"))
-            if not page.get("IsTruncated"):
+            if not is_cut:
                 return
             if not page.get("NextContinuationToken"):
                 raise RefusedError("to list everything")
@@ -202,19 +202,21 @@ class S3Storage:
             return False
         if not is_kms(head) and etag(head) == wanted.etag:
             return True
-        where = self._bucket.at(key)
 
         def read_back() -> str:
             digest = hashlib.md5(usedforsecurity=False)
-            for block in blocks(self._bucket.client.get_object(**where)["Body"]):
+            for block in blocks(self._bucket.open(key)["Body"]):
                 digest.update(block)
             return digest.hexdigest()
 
-        return self._bucket.do(read_back, size=wanted.size) == wanted.md5
+        try:
+            return self._bucket.do(read_back, size=wanted.size) == wanted.md5
+        except DamagedError:  # by the server's own checksum
+            return False
 
     def _delete(self, batch: list[str]) -> None:
-        told = {"Objects": [{"Key": name} for name in batch], "Quiet": True}
-        where = {"Bucket": self._bucket.name, "Delete": told}
+        named = {"Objects": [{"Key": name} for name in batch], "Quiet": True}
+        where = {"Bucket": self._bucket.name, "Delete": named}
         answer = self._bucket.do(lambda: self._bucket.client.delete_objects(**where))
         for error in answer.get("Errors", []):
             # Asked alone it gets an answer of its own, and that an error of ours.

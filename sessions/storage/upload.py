@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sessions.storage import content
-from sessions.storage.bucket import CLAIM, Bucket
+from sessions.storage.bucket import CLAIM, Bucket, told
 from sessions.storage.content import Content
 from sessions.storage.errors import RefusedError, StorageError
 
@@ -36,29 +36,39 @@ def send(
         "SSEKMSKeyId": options.sse_kms_key_id,
         "ContentType": content_type,
     }
-    told = bucket.at(key) | {name: value for name, value in about.items() if value}
-    told["Metadata"] = {CLAIM: wanted.md5}
+    request = bucket.at(key) | {name: value for name, value in about.items() if value}
+    request["Metadata"] = {CLAIM: wanted.md5}
     if wanted.is_parted:
-        _in_parts(bucket, path, wanted, told, only_new=only_new)
+        _in_parts(bucket, path, wanted, request, only_new=only_new)
     else:
-        _at_once(bucket, path, wanted, told, only_new=only_new)
+        _at_once(bucket, path, wanted, request, only_new=only_new)
 
 
 def _at_once(
-    bucket: Bucket, path: Path, wanted: Content, told: dict[str, Any], *, only_new: bool
+    bucket: Bucket,
+    path: Path,
+    wanted: Content,
+    request: dict[str, Any],
+    *,
+    only_new: bool,
 ) -> None:
     body = b"".join(content.pieces(path, size=wanted.size, piece=content.BLOCK))
-    told = told | {"Body": body, "ContentMD5": content.header(body)}
+    request = request | {"Body": body, "ContentMD5": content.header(body)}
     put = bucket.client.put_object
-    _finish(bucket, lambda **more: put(**told, **more), wanted, only_new=only_new)
+    _finish(bucket, lambda **more: put(**request, **more), wanted, only_new=only_new)
 
 
 def _in_parts(
-    bucket: Bucket, path: Path, wanted: Content, told: dict[str, Any], *, only_new: bool
+    bucket: Bucket,
+    path: Path,
+    wanted: Content,
+    request: dict[str, Any],
+    *,
+    only_new: bool,
 ) -> None:
-    begun = bucket.do(lambda: bucket.client.create_multipart_upload(**told))
-    where = {name: told[name] for name in ("Bucket", "Key")}
-    where["UploadId"] = begun["UploadId"]
+    begun = bucket.do(lambda: bucket.client.create_multipart_upload(**request))
+    where = {name: request[name] for name in ("Bucket", "Key")}
+    where["UploadId"] = told(begun, "UploadId")
     try:
         cut = content.pieces(path, size=wanted.size, piece=content.PART)
         parts = [
@@ -80,11 +90,11 @@ def _in_parts(
 
 
 def _part(bucket: Bucket, where: dict[str, Any], number: int, body: bytes) -> str:
-    told = where | {"Body": body, "ContentMD5": content.header(body)}
+    request = where | {"Body": body, "ContentMD5": content.header(body)}
     answer = bucket.do(
-        lambda: bucket.client.upload_part(**told, PartNumber=number), size=len(body)
+        lambda: bucket.client.upload_part(**request, PartNumber=number), size=len(body)
     )
-    etag: str = answer["ETag"]
+    etag: str = told(answer, "ETag")
     return etag
 
 
