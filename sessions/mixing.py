@@ -34,6 +34,7 @@ from sessions.audio.mp3frames import (
     repaired,
     silent_frame,
 )
+from sessions.audio.mp3gain import normalised
 from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Tape
 from sessions.models import Participant, Recording, Tier, VoiceSession
 from sessions.recordings import Made
@@ -203,32 +204,40 @@ def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
     frames = last[0] - first + last[1].stat().st_size // FRAME_BYTES
     start = first * FRAME_SAMPLES
     end = extent.end if extent else start + max(frames * FRAME_SAMPLES - DELAY, 0)
-    good = _write_joined(folder.path / FRAGMENT, chunks, samples=end - start)
-    if not good:
+    pieces = [piece for chunk in chunks if len(piece := _piece(*chunk))]
+    if not pieces:
         raise JournalError("neither the journal nor a chunk is what it should be")
+    _write_fragment(folder.path / FRAGMENT, pieces, start=start, end=end)
     if extent is None:
         return Extent(start, end, fault="Made of its chunks: the journal is damaged.")
     return Extent(start, end, extent.gaps)
 
 
-def _write_joined(path: Path, chunks: list[tuple[int, Path]], *, samples: int) -> int:
-    """One file of chunks, of exactly this length; how many frames of theirs were good.
-    What is lost or damaged is silent."""
-    frames = frames_for(samples)
-    at, good = chunks[0][0], 0
-    end = at + frames
+def _piece(first_frame: int, path: Path) -> Piece:
+    """A chunk; what is damaged in it is silent, and the rest in its place."""
+    data = path.read_bytes()
+    good = repaired(data)
+    return Piece(path if good == data else good, first_frame)
+
+
+def _write_fragment(path: Path, pieces: list[Piece], *, start: int, end: int) -> None:
+    """One file from `start` to `end`, at the loudness that is wanted."""
+    frames = frames_for(end - start)
+    track = TrackReader(pieces)
     with path.open("wb") as file:
-        file.write(info_frame(frames, bitrate_kbps=KBPS, samples=samples))
-        for first, chunk in chunks:
-            file.write(silent_frame(KBPS) * (first - at))
-            data = repaired(chunk.read_bytes())[: max(end - first, 0) * FRAME_BYTES]
-            file.write(data)
-            good += len(data) // FRAME_BYTES
-            at = first + len(data) // FRAME_BYTES
-        file.write(silent_frame(KBPS) * (end - at))
+        file.write(info_frame(frames, bitrate_kbps=KBPS, samples=end - start))
+        file.write(silent_frame(KBPS) * (track.first_frame - start // FRAME_SAMPLES))
+        for part in normalised(
+            track,
+            target_lufs=settings.LOUDNESS_LUFS,
+            ceiling_dbtp=settings.LOUDNESS_DBTP,
+        ):
+            file.write(part)
+        missing = frames + 1 - file.tell() // FRAME_BYTES
+        file.write(silent_frame(KBPS) * max(missing, 0))
+        file.truncate((frames + 1) * FRAME_BYTES)
         file.flush()
         os.fsync(file.fileno())
-    return good
 
 
 def _extent(folder: Folder) -> Extent | None:

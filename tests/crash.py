@@ -146,14 +146,19 @@ def decoded(path: Path) -> NDArray[np.float64]:
 
 
 def likeness(sound: NDArray[Any], truth: NDArray[Any]) -> tuple[int, float]:
-    """How many samples the last 100 ms are moved, and how clean all of it is (dB)."""
+    """How many samples the last 100 ms are moved; and how clean (dB) the worst of all
+    tenths of a second is, whatever its loudness became."""
     tail = truth[-1600:].astype(float)
     near = np.concatenate([np.zeros(40), sound, np.zeros(40)])[-len(tail) - 80 :]
     lag = int(np.argmax(np.correlate(near, tail, mode="valid"))) - 40
-    gain = float(sound @ truth) / max(float(truth.astype(float) @ truth), 1.0)
-    noise = sound - gain * truth
-    power = max(float((noise**2).sum()), 1e-9)
-    return lag, 10 * np.log10(float(((gain * truth) ** 2).sum()) / power + 1e-9)
+    worst = 99.0
+    for at in range(0, len(truth) - 1600, 1600):
+        here, true = sound[at : at + 1600], truth[at : at + 1600].astype(float)
+        gain = float(here @ true) / float(true @ true)
+        noise = float(((here - gain * true) ** 2).sum()) + 1e-9
+        signal_ = float(((gain * true) ** 2).sum()) + 1e-9
+        worst = min(worst, 10 * float(np.log10(signal_ / noise)))
+    return lag, worst
 
 
 def forked(work: Callable[[Callable[[int], None]], Any]) -> tuple[int, int]:

@@ -25,7 +25,7 @@ def test_killed_at_random_moments_it_loses_nothing() -> None:
         assert trial["ready"], (trial, done.stderr[-3000:])
         assert trial["recorded"] >= trial["received"], trial
         assert trial["lag"] == 0, trial
-        assert trial["snr_db"] > 30, trial
+        assert trial["snr_db"] > 12, trial
         if trial["journaled"] is not None:
             assert trial["journaled"] >= trial["received"], trial
     assert len({trial["stage"] for trial in trials}) >= 2, "all died at the same work"
