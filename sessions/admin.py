@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from sessions import deletion
 from sessions.models import (
     ApiToken,
     Participant,
+    Recording,
     SessionEvent,
     State,
     VoiceSession,
 )
+from sessions.storage import StorageError
 
 OVER = (State.READY, State.FAILED, State.DELETED)
 
@@ -47,6 +50,34 @@ class VoiceSessionAdmin(ReadOnly):
         live = any(session.state not in OVER for session in objs)
         lacking = {"session that has not ended"} if live else set()
         return texts, counts, lacking, protected
+
+    def delete_model(self, request: HttpRequest, obj: VoiceSession) -> None:
+        """Its recordings go first; when storage is away, all of it stays."""
+        try:
+            deletion.delete(obj)
+        except StorageError as e:
+            told = f"{obj} was not deleted, try again later. {e.message}"
+            self.message_user(request, told, level=messages.ERROR)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[VoiceSession]
+    ) -> None:
+        for session in queryset:
+            self.delete_model(request, session)
+
+
+@admin.register(Recording)
+class RecordingAdmin(ReadOnly):
+    list_display = ("key", "session", "tier", "state", "size", "error", "created_at")
+    list_filter = ("tier", "state")
+    list_select_related = ("session",)
+    search_fields = ("key",)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: object | None = None
+    ) -> bool:
+        """Only with its session: a row alone would leave its file behind."""
+        return False
 
 
 @admin.register(Participant)

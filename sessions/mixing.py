@@ -93,8 +93,13 @@ def clear(session_id: int) -> bool:
             if not is_ours:
                 return False
             folder.drop()
-    shutil.rmtree(_work(session), ignore_errors=True)
+    drop_work(session)
     return True
+
+
+def drop_work(session: VoiceSession) -> None:
+    """Delete what was being made."""
+    shutil.rmtree(_work(session), ignore_errors=True)
 
 
 def ring(session_id: int) -> None:

@@ -13,12 +13,12 @@ from django.core.management import call_command
 from pytest_django.fixtures import Settings
 from scene import a_session
 
-from sessions import recordings, recovery, spool, tasks
+from sessions import deletion, recordings, recovery, spool, tasks
 from sessions.audio import journal
 from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
 from sessions.models import Participant, Recording, State, VoiceSession
-from sessions.storage import storage
+from sessions.storage import LocalStorage, UnreachableError, storage
 
 pytestmark = pytest.mark.django_db
 
@@ -159,3 +159,33 @@ def test_a_master_that_storage_lost_is_made_again(here: Path) -> None:
     recordings.replace_master(session.pk)
     assert tasks.remix(session.pk)
     assert (here / "storage" / key).read_bytes() == first
+
+
+def test_a_deleted_session_leaves_nothing_anywhere(here: Path) -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+    left_behind(session.public_id)
+    deletion.delete(session)
+    assert not list((here / "storage").rglob("*.mp3"))
+    assert not spool.folders()
+    assert not VoiceSession.objects.exists()
+
+
+def test_nothing_is_deleted_while_storage_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+
+    def refuses(self: object, keys: object) -> None:
+        raise UnreachableError("nobody answers")
+
+    with monkeypatch.context() as away:
+        away.setattr(LocalStorage, "delete", refuses)
+        with pytest.raises(UnreachableError):
+            deletion.delete(session)
+    assert VoiceSession.objects.filter(pk=session.pk).exists()
+    deletion.delete(session)
+    assert not VoiceSession.objects.exists()
