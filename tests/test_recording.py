@@ -71,7 +71,7 @@ async def test_two_who_talk_stand_in_the_master_as_they_spoke(stack: Stack) -> N
     )
     sound = await asyncio.to_thread(the_master, stack, session["id"])
     places = [found_at(sound, piece) for piece in said]
-    assert min(alike for _, alike in places) > 0.9, places
+    assert min(alike for _, alike in places) > 0.8, places
     starts = np.cumsum([0, *map(len, said)])[:-1]
     moved = np.array([at for at, _ in places]) - starts
     print("moved (samples at 16 kHz):", moved - moved[0])
@@ -100,7 +100,7 @@ async def test_a_killed_web_process_costs_the_recording_nothing(stack: Stack) ->
     assert len(microphone.resumed_at) >= 2
     sound = await asyncio.to_thread(the_master, stack, session["id"])
     places = [found_at(sound, piece) for piece in said]
-    assert min(alike for _, alike in places) > 0.9, places
+    assert min(alike for _, alike in places) > 0.8, places
     starts = np.cumsum([0, *map(len, said)])[:-1]
     moved = np.array([at for at, _ in places]) - starts
     print("moved (samples at 16 kHz):", moved - moved[0])

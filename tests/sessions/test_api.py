@@ -154,7 +154,9 @@ def test_the_document_describes_every_route(client: Client) -> None:
         "",
         "/{public_id}",
         "/{public_id}/end",
+        "/{public_id}/download",
         "/{public_id}/events",
+        "/{public_id}/recordings",
         "/{public_id}/transcript.{suffix}",
     }
     assert client.get("/api/docs").status_code == 200
