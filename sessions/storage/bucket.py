@@ -49,13 +49,11 @@ class Bucket:
         return within(self.options.patience_s(size), run)
 
     def head(self, key: str) -> dict[str, Any] | None:
-        """What the server says of an object; None when there is none."""
+        """What the server says of an object; None when there is none, or no bucket."""
         where = self.at(key)
         try:
             head: dict[str, Any] = self.do(lambda: self.client.head_object(**where))
         except NotStoredError:
-            # It is the same answer when the whole bucket is missing.
-            self._look_for_bucket()
             return None
         told(head, "ETag")
         return head
@@ -76,7 +74,8 @@ class Bucket:
         with contextlib.suppress(NotStoredError):
             self.do(lambda: self.client.delete_object(Bucket=self.name, Key=name))
 
-    def _look_for_bucket(self) -> None:
+    def must_exist(self) -> None:
+        """Raises NoBucketError: asked for an object, a server may not tell which."""
         try:
             self.do(lambda: self.client.head_bucket(Bucket=self.name))
         except NotStoredError as e:

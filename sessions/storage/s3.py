@@ -123,6 +123,7 @@ class S3Storage:
     def stat(self, key: str) -> Stored | None:
         head = self._bucket.head(key)
         if head is None:
+            self._bucket.must_exist()
             return None
         return Stored(key, head["ContentLength"], md5(head), head.get("LastModified"))
 

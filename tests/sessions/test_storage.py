@@ -352,6 +352,14 @@ def test_with_a_bucket_it_is_a_bucket(settings: Any) -> None:
     assert isinstance(storage(), LocalStorage)
 
 
+def test_another_process_gets_a_storage_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = storage()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert storage() is not before
+
+
 def test_boto3_is_not_loaded_for_a_folder() -> None:
     program = "import sys, sessions.storage; print('boto3' in sys.modules)"
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings_for_tests"}

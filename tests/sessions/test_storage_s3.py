@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -247,6 +248,18 @@ def test_the_server_itself_refuses_a_taken_name(
     with pytest.raises(KeyTakenError):
         storage.put(KEY, sound, content_type=MP3)
     assert fetched(storage, KEY, tmp_path) == before
+
+
+def test_the_same_task_may_run_twice_at_once(
+    storage: S3Storage, sound: Path, tmp_path: Path
+) -> None:
+    whole = md5(sound.read_bytes())
+    with ThreadPoolExecutor(8) as pool:
+        puts = [
+            pool.submit(storage.put, KEY, sound, content_type=MP3) for _ in range(8)
+        ]
+    assert {put.result().md5 for put in puts} == {whole}
+    assert fetched(storage, KEY, tmp_path) == sound.read_bytes()
 
 
 def test_an_hour_goes_in_parts(storage: S3Storage, tmp_path: Path) -> None:
