@@ -32,8 +32,8 @@ STEP_DB = 20 * np.log10(2) / 4
 """ISO 11172-3, 2.4.3.4.7: samples are scaled by 2 ** (global_gain / 4)."""
 MOST_STEPS = 20
 """30 dB: what is this quiet is noise rather than people."""
-OVERDRIVE = 5
-"""Steps (7.5 dB) beyond what the loudness alone would need, to make up for limited
+OVERDRIVE = 6
+"""Steps (9 dB) beyond what the loudness alone would need, to make up for limited
 peaks: with more, pauses for breath would come up to the words."""
 BETWEEN_DB = 0.2
 """What true peaks of speech exceed sample peaks by at 48 kHz, mostly."""
@@ -41,9 +41,10 @@ FALL = 3
 """Steps that the gain may fall from one granule to the next, before a peak."""
 RISE = 1
 """Steps that it may rise again, after one."""
-SPREAD = 3
-"""Granules in which a granule is heard: its own, the next by the transform's overlap,
-and the one behind by the delay of the synthesis filter. Loudest is the middle one."""
+BESIDE = 0.5
+"""Steps by which a granule may pass the cap of its outer two: a granule is heard in
+three, its own, the next by the transform's overlap and the one behind by the synthesis
+filter's delay; but 240 samples late of 576, so most of it in the middle one."""
 LONG_SPURT = 800
 """Granules (10 s) after which talk without a silence is divided at its quietest."""
 GATING_BLOCK, GATING_STEP = 33, 8
@@ -172,9 +173,9 @@ def _batches(track: TrackReader) -> Iterator[tuple[int, int]]:
 def _caps(measured: Measured, ceiling_dbtp: float) -> NDArray[np.float64]:
     """The most steps for each granule, so that no peak it is heard in is too high."""
     room = amplitude(ceiling_dbtp - BETWEEN_DB) / np.maximum(measured.peaks, 1e-6)
-    heard = np.append(np.floor(4 * np.log2(room)), np.full(SPREAD - 1, np.inf))
-    near = np.lib.stride_tricks.sliding_window_view(heard, SPREAD)
-    return np.asarray(near.min(axis=1))
+    heard = np.append(4 * np.log2(room), [np.inf, np.inf])
+    outer = np.minimum(heard[:-2], heard[2:]) + BESIDE
+    return np.asarray(np.floor(np.minimum(heard[1:-1], outer)))
 
 
 def _apart(choice: Choice, target_lufs: float) -> float:
