@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 STEPS = (
     "sessions.mixing.fragments",
     "transcripts.backfill.complete",
+    "transcripts.archive.store",
     "sessions.mixing.master",
     "transcripts.unrecorded.forget",
     "sessions.mixing.clear",

@@ -162,7 +162,7 @@ def spooled(session_id: int) -> list[Recording]:
     """What storage does not have yet, oldest first."""
     rows = Recording.objects.filter(
         session_id=session_id, state=Recording.State.SPOOLED
-    )
+    ).exclude(tier=Tier.TRANSCRIPT)  # its row comes after its object
     return list(rows.select_related("session", "participant").order_by("pk"))
 
 

@@ -80,6 +80,7 @@ async def test_two_who_talk_stand_in_the_master_as_they_spoke(stack: Stack) -> N
     rows = recordings(stack, session["id"])
     tiers = [row["tier"] for row in rows]
     assert tiers.count("fragment") == 2
+    assert tiers.count("transcript") == 2
     assert tiers.count("chunk") >= 4
     assert all(row["state"] == "stored" for row in rows)
     assert not any((stack.folder / "spool").glob("*"))
