@@ -91,6 +91,7 @@ def says(status: int, code: str) -> Fault:
         )
         exchange.answer(head.encode() + body)
 
+    fault.__name__ = code  # what a test of it is called
     return fault
 
 

@@ -32,7 +32,7 @@ from sessions.storage.patience import within
 
 MP3 = "audio/mpeg"
 KEY = "recordings/one/chunks/a.mp3"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
