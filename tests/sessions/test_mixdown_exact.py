@@ -20,7 +20,7 @@ from speech import voices
 from sessions.audio.encode import TrackEncoder
 from sessions.audio.limiter import SIDE, amplitude, true_peaks
 from sessions.audio.loudness import LoudnessMeter, integrated, mono
-from sessions.audio.mixdown import mix
+from sessions.audio.mixdown import mix, mix_to_mp3
 from sessions.audio.mp3decode import DELAY, FRAME_BYTES, FFmpeg, Piece, TrackReader
 from sessions.audio.mp3gain import normalised
 
@@ -163,6 +163,18 @@ def test_every_speaker_stands_at_their_sample_in_the_master() -> None:
     for place in places:
         near = np.correlate(master[place - 200 : place + 260], click, "valid")
         assert int(near.argmax()) == 200
+
+
+def test_parts_encoded_at_once_join_without_a_seam() -> None:
+    track = TrackReader([Piece(encoded(talk(1, level_db=-6)))])
+    streams = [bytearray(), bytearray()]
+    for parts, stream in enumerate(streams, start=1):
+        mix_to_mp3([track], end=track.end, write=stream.extend, parts=parts * 3 - 2)
+    one, four = (decoded(bytes(stream), frame_bytes=384) for stream in streams)
+    assert len(one) == len(four) >= track.end
+    assert np.abs(one).max() > 0.5
+    assert np.abs(one - four).max() < 0.01
+    assert np.square(one - four).sum() < 1e-5 * np.square(one).sum()
 
 
 def test_random_windows_are_the_unbroken_decode() -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from sessions.audio.limiter import SIDE, amplitude, true_peaks
 from sessions.audio.loudness import LoudnessMeter, integrated
-from sessions.audio.mixdown import Mixed, Mixture, mix
+from sessions.audio.mixdown import Mixed, mix
+from sessions.audio.mixture import Mixture
 
 SECOND = 48_000
 
