@@ -151,6 +151,8 @@ def translated() -> Iterator[None]:
         raise DamagedError("its checksum is another") from e
     except exceptions.ParamValidationError as e:
         raise RefusedError("a setting makes no sense") from e
+    except ValueError as e:  # an endpoint that is no address, says boto3
+        raise RefusedError("a setting makes no sense") from e
     except (exceptions.BotoCoreError, parsers.ResponseParserError) as e:
         raise UnreachableError(type(e).__name__) from e
 

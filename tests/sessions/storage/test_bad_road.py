@@ -245,6 +245,20 @@ def test_a_full_disk_here_leaves_no_file(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sound.mp3"]
 
 
+@pytest.mark.parametrize("endpoint_url", ["s3.example.org", "http://", "http:// x"])
+def test_an_endpoint_that_is_no_address_is_told(
+    making: Making, endpoint_url: str
+) -> None:
+    options = S3Options(
+        bucket="recordings",
+        endpoint_url=endpoint_url,
+        access_key_id="a",
+        secret_access_key="b",
+    )
+    with pytest.raises(RefusedError):
+        making(options)
+
+
 def test_nobody_there_is_told_soon(making: Making, sound: Path) -> None:
     with bad_road.bad_road("http://127.0.0.1:1") as road:
         nowhere = road.url
