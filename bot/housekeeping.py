@@ -14,7 +14,7 @@ from channels.db import aclose_old_connections, database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from sessions import flashes, pulses, reaper, recovery
+from sessions import flashes, pulses, reaper, recovery, retention
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 SWEEP_EVERY_S = 2.0
 """A killed worker's utterance waits this long, and a lost doorbell costs no more."""
 TIDY_EVERY_S = 600.0
+RETAIN_EVERY_S = 3600.0
 RECOVER_EVERY_S = 300.0
 """Sound whose session has ended lies in the spool: rare, and never urgent."""
 
@@ -33,6 +34,7 @@ async def keep_house(stop: asyncio.Event) -> None:
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
         rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
         rounds.create_task(_every(RECOVER_EVERY_S, recover, stop))
+        rounds.create_task(_every(RETAIN_EVERY_S, retain, stop))
 
 
 class Reaping:
@@ -67,6 +69,10 @@ async def sweep() -> None:
 async def recover() -> None:
     if found := await database_sync_to_async(recovery.ring)():
         log.info("recovery.rung", sessions=found)
+
+
+async def retain() -> None:
+    await database_sync_to_async(retention.ring)()
 
 
 async def tidy() -> None:

@@ -150,6 +150,31 @@ def stored(row: Recording, found: Stored) -> None:
             )
 
 
+def take_in(session: VoiceSession, parsed: keys.Parsed, found: Stored) -> Recording:
+    """The row of an object that is in storage already."""
+    people = Participant.objects.filter(session=session)
+    whose = parsed.participant
+    person = people.filter(public_id=whose).first() if whose else None
+    start = 0
+    if parsed.started_at is not None and session.started_at is not None:
+        into = parsed.started_at - session.started_at
+        start = max(round(into.total_seconds() * TIMELINE_RATE), 0)
+    row, _ = Recording.objects.get_or_create(
+        key=found.key,
+        defaults={
+            "session": session,
+            "participant": person,
+            "tier": parsed.tier,
+            "start": start // FRAME_SAMPLES * FRAME_SAMPLES,
+            "size": found.size,
+            "md5": found.md5,
+            "state": Recording.State.STORED,
+            "stored_at": timezone.now(),
+        },
+    )
+    return row
+
+
 def failed(row: Recording, error: str, *, for_good: bool) -> None:
     """An attempt failed; `for_good` when no other is worth it."""
     state = Recording.State.FAILED if for_good else Recording.State.SPOOLED
@@ -185,11 +210,15 @@ def to_download(session_id: int, recording_id: int | None) -> Recording | None:
     return rows.filter(pk=recording_id).first()
 
 
+def forget(rows: list[Recording]) -> None:
+    """Delete files, then their rows. Raises StorageError; then it may be done again."""
+    storage().delete([row.key for row in rows])
+    Recording.objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
 def replace_master(session_id: int) -> None:
     """The master is to be made again: another has joined it, or storage lost it."""
-    rows = Recording.objects.filter(session_id=session_id, tier=Tier.MASTER)
-    storage().delete([row.key for row in rows])
-    rows.delete()
+    forget(of_tier(session_id, Tier.MASTER))
 
 
 def ring(session_id: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from sessions import finish as the_end
-from sessions import mixing, queries, recovery
+from sessions import mixing, queries, recovery, retention
 
 
 def finish(session_id: int) -> bool:
@@ -25,3 +27,8 @@ def recover(session_id: int) -> list[str]:
     """Carry on with sound that came to light after the end (media queue)."""
     public_id = queries.public_id_of(session_id)
     return [one.done for one in recovery.recover(public_id)]
+
+
+def retain() -> int:
+    """Delete what was kept long enough (media queue)."""
+    return retention.sweep(now=timezone.now())

@@ -292,6 +292,9 @@ CAPTURE_SINKS = [
 ]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
+# Days that chunks and fragments are kept beside a master; 0: as long as the session.
+KEEP_CHUNKS_DAYS = envint("KEEP_CHUNKS_DAYS", 7)
+KEEP_FRAGMENTS_DAYS = envint("KEEP_FRAGMENTS_DAYS", 90)
 # How loud the master is (EBU R128), and its highest true peak.
 LOUDNESS_LUFS = envfloat("LOUDNESS_LUFS", -16.0, least=-40.0)
 LOUDNESS_DBTP = envfloat("LOUDNESS_DBTP", -1.5, least=-20.0)

@@ -41,9 +41,11 @@ async def test_it_makes_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
     reap = rounds.named("reap")
     monkeypatch.setattr(housekeeping, "Reaping", lambda: reap)
     monkeypatch.setattr(housekeeping, "sweep", rounds.named("sweep"))
-    monkeypatch.setattr(housekeeping, "tidy", rounds.named("tidy"))
+    for name in ("tidy", "recover", "retain"):
+        monkeypatch.setattr(housekeeping, name, rounds.named(name))
     await asyncio.wait_for(housekeeping.keep_house(rounds.stop), 10)
-    assert rounds.made == {"reap": 1, "sweep": 1, "tidy": 1}
+    names = ("reap", "sweep", "tidy", "recover", "retain")
+    assert rounds.made == dict.fromkeys(names, 1)
 
 
 async def test_a_round_that_failed_is_made_again(

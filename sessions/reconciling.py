@@ -1,0 +1,121 @@
+"""Storage against database, both ways: what one has and the other does not know.
+
+An object without a row is taken in when its session exists (its name says what it is),
+and is a stranger otherwise: told, and deleted only when asked to. A row whose object is
+gone or has another size is marked; what can be made again from what is left, is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+import structlog
+from django.utils import timezone
+
+from sessions import keys, mixing, recordings
+from sessions.models import Recording, State, Tier, VoiceSession
+from sessions.storage import Stored, storage
+
+log = structlog.get_logger(__name__)
+
+YOUNG = timedelta(minutes=10)
+"""An object this young may be one whose row is just being written."""
+
+
+class Verdict(StrEnum):
+    TAKEN_IN = "was not in the database: taken in"
+    STRANGER = "belongs to no session"
+    DELETED = "belonged to no session: deleted"
+    LOST = "is not in storage any more"
+    OTHER_SIZE = "has another size in storage"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference, and what is made of it."""
+
+    key: str
+    verdict: Verdict
+
+
+def reconcile(*, dry_run: bool = False, delete: bool = False) -> list[Finding]:
+    """Look at everything once. Raises StorageError: then nothing can be said.
+
+    `delete`: strangers are deleted. A dry run only tells.
+    """
+    found = {stored.key: stored for stored in storage().listing(f"{keys.ROOT}/")}
+    known = {row.key: row for row in Recording.objects.select_related("session")}
+    findings = [
+        *_unknown(found, known, dry_run=dry_run, delete=delete),
+        *_missing(found, known, dry_run=dry_run),
+    ]
+    for finding in findings:
+        log.info("reconciled", key=finding.key, verdict=finding.verdict.name.lower())
+    return findings
+
+
+def _unknown(
+    found: dict[str, Stored],
+    known: dict[str, Recording],
+    *,
+    dry_run: bool,
+    delete: bool,
+) -> Iterator[Finding]:
+    for key, stored in found.items():
+        if key in known or _is_young(stored):
+            continue
+        session = _session_of(key)
+        if session is not None and session.state != State.DELETED:
+            if not dry_run:
+                _take_in(session, stored)
+            yield Finding(key, Verdict.TAKEN_IN)
+        elif delete:
+            if not dry_run:
+                storage().delete([key])
+            yield Finding(key, Verdict.DELETED)
+        else:
+            yield Finding(key, Verdict.STRANGER)
+
+
+def _missing(
+    found: dict[str, Stored], known: dict[str, Recording], *, dry_run: bool
+) -> Iterator[Finding]:
+    for key, row in known.items():
+        if row.state != Recording.State.STORED:
+            continue
+        stored = found.get(key)
+        if stored is not None and stored.size == row.size:
+            continue
+        verdict = Verdict.LOST if stored is None else Verdict.OTHER_SIZE
+        if not dry_run:
+            _mend(row, verdict)
+        yield Finding(key, verdict)
+
+
+def _is_young(stored: Stored) -> bool:
+    at = stored.modified_at
+    return at is not None and timezone.now() - at < YOUNG
+
+
+def _session_of(key: str) -> VoiceSession | None:
+    parsed = keys.parse(key)
+    if parsed is None:
+        return None
+    return VoiceSession.objects.filter(public_id=parsed.session).first()
+
+
+def _take_in(session: VoiceSession, stored: Stored) -> None:
+    parsed = keys.parse(stored.key)
+    assert parsed is not None
+    recordings.take_in(session, parsed, stored)
+
+
+def _mend(row: Recording, verdict: Verdict) -> None:
+    """A master is mixed again from its fragments; of the rest, the row tells."""
+    recordings.failed(row, f"The file {verdict}.", for_good=True)
+    if row.tier == Tier.MASTER:
+        recordings.replace_master(row.session_id)
+        mixing.ring(row.session_id)
