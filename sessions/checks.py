@@ -35,3 +35,18 @@ def check_speech_lengths(**_: Any) -> list[CheckMessage]:
     hint = "Both are probabilities; the release is the lower one."
     message = "VAD_RELEASE must not exceed VAD_THRESHOLD."
     return [Error(message, hint=hint, id="sessions.E002")]
+
+
+@register
+def check_bucket(**_: Any) -> list[CheckMessage]:
+    """Settings of a bucket that contradict each other."""
+    wrong = []
+    if bool(settings.S3_ACCESS_KEY_ID) != bool(settings.S3_SECRET_ACCESS_KEY):
+        message = "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together."
+        hint = "Set both, or neither where the machine has a role of its own."
+        wrong.append(Error(message, hint=hint, id="sessions.E003"))
+    if settings.S3_SSE_KMS_KEY_ID and settings.S3_SSE != "aws:kms":
+        message = "S3_SSE_KMS_KEY_ID is used only with S3_SSE=aws:kms."
+        hint = "Set S3_SSE=aws:kms, or leave the key id out."
+        wrong.append(Error(message, hint=hint, id="sessions.E004"))
+    return list(wrong)

@@ -84,15 +84,18 @@ def store(session_id: int) -> bool:
 
 
 def clear(session_id: int) -> bool:
-    """Drop the spool: everything made of it is in storage and was verified."""
+    """Drop the spool: everything made of it is in storage and was verified. What
+    nobody could read or store stays, for people to look at."""
     session = VoiceSession.objects.get(pk=session_id)
     if session.record and recordings.spooled(session_id):
         return False
+    failed = recordings.failed_connections(session_id)
     for folder in spool.folders(session.public_id):
         with folder.taken() as is_ours:
             if not is_ours:
                 return False
-            folder.drop()
+            if folder.name not in failed:
+                folder.drop()
     drop_work(session)
     return True
 

@@ -191,6 +191,14 @@ def spooled(session_id: int) -> list[Recording]:
     return list(rows.select_related("session", "participant").order_by("pk"))
 
 
+def failed_connections(session_id: int) -> set[str]:
+    """The connections of which a file could not be read, or not be stored, for good."""
+    rows = Recording.objects.filter(
+        session_id=session_id, state=Recording.State.FAILED
+    ).exclude(connection="")
+    return set(rows.values_list("connection", flat=True))
+
+
 def of_tier(session_id: int, tier: Tier) -> list[Recording]:
     rows = Recording.objects.filter(session_id=session_id, tier=tier)
     return list(rows.select_related("participant").order_by("start", "pk"))

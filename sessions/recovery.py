@@ -53,11 +53,16 @@ def recover(public_id: UUID | None = None, *, dry_run: bool = False) -> list[Rec
 
 def left_behind() -> list[int]:
     """Sessions that have their end behind them, and sound in this host's spool."""
-    known = [UUID(name) for name, _ in _by_session(None) if _is_uuid(name)]
+    lying = {name: folders for name, folders in _by_session(None) if _is_uuid(name)}
     ended = VoiceSession.objects.filter(
-        public_id__in=known, state__in=(State.READY, State.FAILED)
+        public_id__in=list(lying), state__in=(State.READY, State.FAILED)
     )
-    return list(ended.values_list("pk", flat=True))
+    return [
+        session.pk
+        for session in ended
+        if {folder.name for folder in lying[str(session.public_id)]}
+        - recordings.failed_connections(session.pk)
+    ]
 
 
 def ring() -> list[int]:

@@ -119,6 +119,8 @@ def test_what_nobody_can_read_is_told_and_stops_nothing_else(here: Path) -> None
     assert len(rows["master"]) == 1
     (failed,) = [row for row in rows["fragment"] if row.state == "failed"]
     assert "neither the journal nor a chunk" in failed.error
+    assert hurt.journal.exists(), "it is kept for people to look at"
+    assert recovery.left_behind() == []
 
 
 def test_a_session_that_keeps_nothing_leaves_nothing() -> None:
