@@ -35,6 +35,7 @@ from sessions.audio.mp3frames import (
     silent_frame,
 )
 from sessions.audio.mp3gain import normalised
+from sessions.audio.original import write_flac
 from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Tape
 from sessions.models import Participant, Recording, Tier, VoiceSession
 from sessions.recordings import Made
@@ -43,8 +44,7 @@ from sessions.storage import StorageError, storage
 
 log = structlog.get_logger(__name__)
 
-FRAGMENT, MASTER = "fragment", "master"
-MP3 = "audio/mpeg"
+ORIGINAL, FRAGMENT, MASTER = "original", "fragment", "master"
 LOST_AFTER = timedelta(hours=6)
 """A file that no host came up with for so long is called lost."""
 
@@ -124,6 +124,8 @@ def _fragments(session: VoiceSession) -> bool:
                 return False
             if session.record:
                 _fragment(session, folder)
+            if session.record and settings.KEEP_ORIGINALS:
+                _original(session, folder)
     return True
 
 
@@ -142,12 +144,16 @@ def _is_stored(row: Recording) -> bool:
         recordings.failed(row, message, for_good=is_lost)
         return is_lost
     try:
-        recordings.stored(row, storage().put(row.key, path, content_type=MP3))
+        recordings.stored(row, storage().put(row.key, path, content_type=_kind(row)))
     except StorageError as e:
         log.warning("recording.not_stored", recording=row.pk, code=e.code)
         recordings.failed(row, e.message, for_good=not e.retryable)
         return not e.retryable
     return True
+
+
+def _kind(row: Recording) -> str:
+    return "audio/flac" if row.tier == Tier.ORIGINAL else "audio/mpeg"
 
 
 def _path(row: Recording) -> Path:
@@ -157,6 +163,8 @@ def _path(row: Recording) -> Path:
         return folder.sealed(row.start // FRAME_SAMPLES)
     if row.tier == Tier.FRAGMENT:
         return folder.path / FRAGMENT
+    if row.tier == Tier.ORIGINAL:
+        return folder.path / ORIGINAL
     return _work(row.session) / MASTER
 
 
@@ -196,6 +204,35 @@ def _fragment(session: VoiceSession, folder: Folder) -> None:
             connection=folder.name,
             gaps=made.gaps,
             error=made.fault,
+        )
+    )
+
+
+def _original(session: VoiceSession, folder: Folder) -> None:
+    """What arrived, lossless; nothing where the journal cannot be read."""
+    key = f"{keys.session_prefix(session.public_id)}original/{folder.name}.flac"
+    whose = keys.parse(key)
+    extent = _extent(folder)
+    if whose is None or whose.participant is None or extent is None:
+        return
+    if Recording.objects.filter(key=key).exists():
+        return
+    with folder.journal.open("rb") as file:
+        journal = Journal(file)
+        path = folder.path / ORIGINAL
+        write_flac(path, journal.placed(), rate=journal.head.rate)
+    person = Participant.objects.filter(public_id=whose.participant).first()
+    recordings.note(
+        Made(
+            session_id=session.pk,
+            tier=Tier.ORIGINAL,
+            key=key,
+            path=path,
+            start=extent.start,
+            duration=extent.end - extent.start,
+            participant_id=person.pk if person else None,
+            connection=folder.name,
+            gaps=extent.gaps,
         )
     )
 

@@ -26,6 +26,7 @@ AT_ONCE = 500
 def sweep(*, now: datetime) -> int:
     """Delete what has been kept long enough; how many. Raises StorageError."""
     days = {
+        Tier.ORIGINAL: settings.KEEP_ORIGINALS_DAYS,
         Tier.CHUNK: settings.KEEP_CHUNKS_DAYS,
         Tier.FRAGMENT: settings.KEEP_FRAGMENTS_DAYS,
     }

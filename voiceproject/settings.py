@@ -292,7 +292,10 @@ CAPTURE_SINKS = [
 ]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
+# Whether what arrived is kept too, lossless, beside the MP3s.
+KEEP_ORIGINALS = envbool("KEEP_ORIGINALS", default=False)
 # Days that chunks and fragments are kept beside a master; 0: as long as the session.
+KEEP_ORIGINALS_DAYS = envint("KEEP_ORIGINALS_DAYS", 30)
 KEEP_CHUNKS_DAYS = envint("KEEP_CHUNKS_DAYS", 7)
 KEEP_FRAGMENTS_DAYS = envint("KEEP_FRAGMENTS_DAYS", 90)
 # How loud the master is (EBU R128), and its highest true peak.

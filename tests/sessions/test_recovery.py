@@ -72,6 +72,17 @@ def test_the_journal_of_a_dead_process_becomes_a_master() -> None:
     assert not spool.folders()
 
 
+def test_originals_are_kept_when_asked_for(here: Path, settings: Settings) -> None:
+    settings.KEEP_ORIGINALS = True
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+    (original,) = of(session)["original"]
+    assert original.state == "stored"
+    assert (here / "storage" / original.key).read_bytes()[:4] == b"fLaC"
+    assert not spool.folders()
+
+
 def test_a_dry_run_changes_nothing() -> None:
     session = a_session(State.FINISHING)
     folder = left_behind(session.public_id)
