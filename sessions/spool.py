@@ -42,6 +42,16 @@ class Folder:
     def journal(self) -> Path:
         return self.path / "journal"
 
+    @property
+    def fragment(self) -> Path:
+        """Its chunks, joined."""
+        return self.path / "fragment"
+
+    @property
+    def original(self) -> Path:
+        """Its journal as FLAC."""
+        return self.path / "original"
+
     def sealed(self, first_frame: int) -> Path:
         """The chunk that begins with this frame of the session."""
         return self.path / f"{first_frame:010d}{SEALED}"
