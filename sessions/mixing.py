@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,9 +18,9 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from sessions import joining, keys, recordings, spool
+from sessions import events, joining, keys, recordings, spool
 from sessions.audio.masterfile import write_master
-from sessions.audio.mp3decode import Piece, TrackReader
+from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
 from sessions.audio.mp3frames import (
     FRAME_SAMPLES,
 )
@@ -167,9 +167,8 @@ def _master(session: VoiceSession) -> bool:
 def _mix(session: VoiceSession, rows: list[Recording]) -> None:
     pieces: dict[int | None, list[Piece]] = defaultdict(list)
     for row in rows:
-        path = _fetched(session, row)
-        piece = Piece(path, row.start // FRAME_SAMPLES, header_frames=1)
-        pieces[row.participant_id].append(piece)
+        if (piece := _piece(session, row)) is not None:
+            pieces[row.participant_id].append(piece)
     path = _work(session) / MASTER
     end = max(row.end for row in rows)
     mixed = write_master(
@@ -178,6 +177,7 @@ def _mix(session: VoiceSession, rows: list[Recording]) -> None:
         end=end,
         target_lufs=settings.LOUDNESS_LUFS,
         ceiling_dbtp=settings.LOUDNESS_DBTP,
+        progress=_teller(session.pk),
     )
     recordings.note(
         Made(
@@ -190,6 +190,33 @@ def _mix(session: VoiceSession, rows: list[Recording]) -> None:
             loudness_lufs=mixed.loudness_lufs,
         )
     )
+
+
+def _teller(session_id: int) -> Callable[[float], None]:
+    """Tells the log how far the master is: a quarter at a time."""
+    told = -1
+
+    def tell(share: float) -> None:
+        nonlocal told
+        quarter = int(share * 4)
+        if quarter > told:
+            told = quarter
+            events.append(session_id, "progress", {"percent": quarter * 25})
+
+    return tell
+
+
+def _piece(session: VoiceSession, row: Recording) -> Piece | None:
+    """A fragment to be mixed; None for one that is none, which is told on its row."""
+    path = _fetched(session, row)
+    piece = Piece(path, row.start // FRAME_SAMPLES, header_frames=1)
+    try:
+        TrackReader([piece])
+    except ForeignTrackError as e:
+        log.exception("recording.unreadable", session=session.pk, recording=row.pk)
+        recordings.failed(row, f"Not mixed: {e}", for_good=True)
+        return None
+    return piece
 
 
 def _fetched(session: VoiceSession, row: Recording) -> Path:

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from pytest_django.fixtures import Settings
 from scene import a_session
 
-from sessions import deletion, recordings, recovery, spool, tasks
+from sessions import deletion, events, recordings, recovery, spool, tasks
 from sessions.audio import journal
 from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
@@ -202,3 +202,32 @@ def test_nothing_is_deleted_while_storage_is_away(
     assert VoiceSession.objects.filter(pk=session.pk).exists()
     deletion.delete(session)
     assert not VoiceSession.objects.exists()
+
+
+def test_the_log_tells_how_far_the_master_is() -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+    log = events.replay(session.pk, after=0)
+    told = [event.data["percent"] for event in log if event.type == "progress"]
+    assert told == sorted(told)
+    assert told[-1] == 100
+    stored = [event.data["tier"] for event in log if event.type == "recording"]
+    assert stored.count("master") == 1
+
+
+def test_a_fragment_that_is_no_sound_costs_only_itself(here: Path) -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    left_behind(session.public_id)
+    recovery.recover()
+    first, second = of(session)["fragment"]
+    (here / "storage" / first.key).write_bytes(b"PK no sound at all" * 400)
+    (here / "storage" / of(session)["master"][0].key).unlink()
+    recordings.replace_master(session.pk)
+    Recording.objects.filter(pk=first.pk).update(md5="", size=7200)
+    assert tasks.remix(session.pk)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == ("failed", "stored")
+    assert len(of(session)["master"]) == 1
