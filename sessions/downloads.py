@@ -1,26 +1,51 @@
-"""The recordings' HTTP API: what there is, and links to it."""
+"""The recordings' HTTP API: what there is, links to it, and each track on its own."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Annotated
+
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from ninja import Router, Schema
+from django.http import StreamingHttpResponse as Streaming
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from ninja import Query, Router, Schema
+from pydantic import Field
 
-from sessions import access, finish, mixing, recordings
+from sessions import access, archive, finish, mixing, recordings, tracks
+from sessions.archive import About, Excerpt
+from sessions.audio.formats import FORMATS
 from sessions.audio.frames import SAMPLES_PER_MS
-from sessions.callers import identify
+from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.storage import storage
+from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
+from sessions.tracks import Track
 
 router = Router(tags=["recordings"], auth=identify)
 
 AUDIO = "audio/mpeg"
+LATEST_MS = 366 * 24 * 3_600_000
+"""No session is longer; what asks for more has mistaken the unit."""
+
+Ms = Annotated[int, Field(ge=0, le=LATEST_MS)]
 
 
 class Error(Schema):
     code: str
     message: str
+
+
+class Window(Schema):
+    """Which part of a track; all of it from the session's beginning by default, so that
+    all tracks line up. `align=false`: from its own beginning."""
+
+    start_ms: Ms = 0
+    end_ms: Ms | None = None
+    align: bool = True
 
 
 class RecordingOut(Schema):
@@ -102,6 +127,137 @@ def _not_yet(session: VoiceSession) -> HttpResponse:
         finish.ring(session.pk)
     message = "The recording is being made. Ask again in a few seconds."
     return JsonResponse({"code": "not_yet", "message": message}, status=202)
+
+
+ERRORS = {401: Error, 403: Error, 404: Error, 422: Error, 503: Error}
+
+
+@router.get(
+    "/{public_id}/tracks/{participant}.{suffix}",
+    response={200: None, **ERRORS},
+    auth=identify_async,
+    summary="One person's track, or a window of it: mp3, flac, wav or opus",
+)
+async def download_track(
+    request: HttpRequest,
+    public_id: str,
+    participant: str,
+    suffix: str,
+    window: Query[Window],
+) -> HttpResponse | Streaming:
+    """Of a running session, too: what has been said until now."""
+    excerpt = await database_sync_to_async(_one)(
+        request, public_id, participant, suffix, window
+    )
+    start, stop = excerpt.start, excerpt.stop
+    kind = FORMATS[suffix]
+    name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
+    answer = await _streamed(_made(excerpt, suffix), kind.content_type, name)
+    if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
+        answer["Content-Length"] = str(size)
+    return answer
+
+
+@router.get(
+    "/{public_id}/tracks.zip",
+    response={200: None, **ERRORS},
+    auth=identify_async,
+    summary="All tracks in step, and a text that says who and when",
+)
+async def download_tracks(
+    request: HttpRequest,
+    public_id: str,
+    window: Query[Window],
+    format: str = "flac",  # noqa: A002 (its name in the address)
+) -> HttpResponse | Streaming:
+    """Made while it is sent: it begins at once, and its length is not known before."""
+    about, excerpts = await database_sync_to_async(_all)(
+        request, public_id, format, window
+    )
+    pieces = archive.zipped(about, excerpts, suffix=format)
+    name = f"{archive.safe_name(about.title, otherwise='Session')} {format}.zip"
+    return await _streamed(pieces, "application/zip", name)
+
+
+def _made(excerpt: Excerpt, suffix: str) -> Generator[bytes, None, None]:
+    start, stop = excerpt.start, excerpt.stop
+    with tracks.opened(excerpt.track, start=start, stop=stop) as sound:
+        yield from FORMATS[suffix].encode(sound.reader, start, stop)
+
+
+async def _streamed(
+    pieces: Generator[bytes, None, None], content_type: str, name: str
+) -> HttpResponse | Streaming:
+    try:
+        flow = Flow(pieces)
+    except BusyError as e:
+        body = {"code": e.code, "message": e.message}
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return JsonResponse(body, status=e.status, headers=headers)
+    await flow.begin()
+    answer = Streaming(flow, content_type=content_type)
+    answer["Cache-Control"] = "private, no-store"
+    answer["X-Accel-Buffering"] = "no"
+    shown = content_disposition_header(True, name)  # noqa: FBT003
+    answer["Content-Disposition"] = shown or "attachment"
+    return answer
+
+
+def _one(
+    request: HttpRequest, public_id: str, participant: str, suffix: str, window: Window
+) -> Excerpt:
+    session = _recorded(request, public_id, suffix)
+    found = tracks.of_session(session)
+    theirs = [one for one in found if str(one.participant) == participant.lower()]
+    if theirs:
+        return _excerpt(session, theirs[0], window)
+    if any(str(p.public_id) == participant for p in session.participants.all()):
+        raise VoiceError("not_recorded", "They have not been heard yet.", status=404)
+    raise VoiceError("not_found", "There is no such participant.", status=404)
+
+
+def _all(
+    request: HttpRequest, public_id: str, suffix: str, window: Window
+) -> tuple[About, list[Excerpt]]:
+    session = _recorded(request, public_id, suffix)
+    found = tracks.of_session(session)
+    if not found:
+        message = "Nobody has been heard in this session."
+        raise VoiceError("not_recorded", message, status=404)
+    began, ended = session.started_at, session.ended_at
+    assert began is not None
+    about = About(str(session.public_id), session.title, began, ended)
+    return about, [_excerpt(session, one, window) for one in found]
+
+
+def _recorded(request: HttpRequest, public_id: str, suffix: str) -> VoiceSession:
+    session = _session(request, public_id)
+    if suffix not in FORMATS:
+        message = f"The formats are {', '.join(FORMATS)}."
+        raise VoiceError("unknown_format", message, status=404)
+    if not session.record or session.started_at is None:
+        message = "Nothing is recorded in this session."
+        raise VoiceError("not_recorded", message, status=404)
+    return session
+
+
+def _excerpt(session: VoiceSession, track: Track, window: Window) -> Excerpt:
+    """The part that is asked for; a window may go on behind the track's end, in
+    silence, up to where the session is."""
+    assert session.started_at is not None
+    now = session.ended_at or timezone.now()
+    so_far = round((now - session.started_at).total_seconds() * 1000) * SAMPLES_PER_MS
+    limit = max(track.end, so_far)
+    start = window.start_ms * SAMPLES_PER_MS
+    stop = limit if start >= track.end else track.end
+    if window.end_ms is not None:
+        stop = min(window.end_ms * SAMPLES_PER_MS, limit)
+    if not window.align:
+        start = max(start, min(track.start, stop - 1))
+    if start >= stop:
+        message = "The window is empty, or behind the end of the session."
+        raise VoiceError("bad_window", message, status=422)
+    return Excerpt(track, start, stop)
 
 
 def _session(request: HttpRequest, public_id: str) -> VoiceSession:
