@@ -21,7 +21,8 @@ from sessions.audio.encode import TrackEncoder
 from sessions.audio.limiter import SIDE, amplitude, true_peaks
 from sessions.audio.loudness import LoudnessMeter, integrated, mono
 from sessions.audio.mixdown import mix, mix_to_mp3
-from sessions.audio.mp3decode import DELAY, FRAME_BYTES, FFmpeg, Piece, TrackReader
+from sessions.audio.mp3decode import DELAY, FRAME_BYTES, Piece, TrackReader
+from sessions.audio.mp3decoders import FFmpeg
 from sessions.audio.mp3gain import choose, measure, normalised
 
 RATE = 48_000

@@ -16,15 +16,12 @@ from sessions.audio.mp3decode import (
     FRAME,
     FRAME_BYTES,
     SILENT,
-    Decoder,
-    FFmpeg,
     ForeignTrackError,
-    Mpg123,
     Piece,
     TrackReader,
     audible,
-    best_decoder,
 )
+from sessions.audio.mp3decoders import Decoder, FFmpeg, Mpg123, best_decoder
 
 SECOND = 48_000
 
