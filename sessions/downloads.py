@@ -31,6 +31,9 @@ AUDIO = "audio/mpeg"
 LATEST_MS = 366 * 24 * 3_600_000
 """No session is longer; what asks for more has mistaken the unit."""
 
+FAULTS = "X-Recording-Faults"
+"""What is silent in a track because it is lost or damaged; not there if nothing is."""
+
 Ms = Annotated[int, Field(ge=0, le=LATEST_MS)]
 
 
@@ -152,7 +155,11 @@ async def download_track(
     start, stop = excerpt.start, excerpt.stop
     kind = FORMATS[suffix]
     name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
-    answer = await _streamed(_made(excerpt, suffix), kind.content_type, name)
+    faults: list[str] = []
+    pieces = _made(excerpt, suffix, faults)
+    answer = await _streamed(pieces, kind.content_type, name)
+    if faults:
+        answer[FAULTS] = " ".join(" ".join(faults).split())
     if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
         answer["Content-Length"] = str(size)
     return answer
@@ -179,9 +186,12 @@ async def download_tracks(
     return await _streamed(pieces, "application/zip", name)
 
 
-def _made(excerpt: Excerpt, suffix: str) -> Generator[bytes, None, None]:
+def _made(
+    excerpt: Excerpt, suffix: str, faults: list[str]
+) -> Generator[bytes, None, None]:
     start, stop = excerpt.start, excerpt.stop
     with tracks.opened(excerpt.track, start=start, stop=stop) as sound:
+        faults += sound.faults
         yield from FORMATS[suffix].encode(sound.reader, start, stop)
 
 

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 FETCHED_AT_ONCE = 1 << 20
 UNREADABLE = "A part of this track is not readable: it is silent here."
+FROM_CHUNKS = "A part of this track comes from its raw pieces: its loudness differs."
 GONE = "A part of this track is lost: it is silent here."
 
 
@@ -48,6 +49,13 @@ class NotHereError(VoiceError):
     def __init__(self) -> None:
         message = "A part of this sound is not in the storage yet. Try again later."
         super().__init__("not_here_yet", message, status=503)
+
+
+class LostError(VoiceError):
+    """The rows know it; neither this host nor the storage has it."""
+
+    def __init__(self) -> None:
+        super().__init__("lost", "This sound is lost or not readable.", status=404)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,8 @@ class Part:
     header_frames: int = 0
     is_lost: bool = False
     """Nobody came up with it, and it is waited for no longer."""
+    instead: tuple[Part, ...] = ()
+    """The same sound in other files, should this one be gone: a fragment's chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,7 @@ def _track(person: Participant, connections: Iterable[_Connection]) -> Track | N
     for connection in connections:
         row = connection.fragment
         if row is not None and row.state != Recording.State.FAILED:
-            parts.append(_fragment(row, connection.folder))
+            parts.append(_fragment(row, connection))
             gaps += [(begin, end) for begin, end in row.gaps]
             faults += [row.error] if row.error and not row.attempts else []
             spans.append((row.start, row.end))
@@ -173,14 +183,16 @@ def _track(person: Participant, connections: Iterable[_Connection]) -> Track | N
     )
 
 
-def _fragment(row: Recording, folder: Folder) -> Part:
+def _fragment(row: Recording, connection: _Connection) -> Part:
     first = row.start // FRAME
+    chunks = [part for part in _chunks(connection) if part.key]
     return Part(
         first_frame=first,
         frames=-(-(row.end + DELAY) // FRAME) - first,
-        paths=(folder.path / "fragment",),
+        paths=(connection.folder.path / "fragment",),
         key=_stored(row),
         header_frames=1,
+        instead=tuple(chunks),
     )
 
 
@@ -229,25 +241,39 @@ def opened(track: Track, *, start: int, stop: int) -> Iterator[Opened]:
     """A track, to read the samples from `start` to `stop` of, and no others.
 
     Of what lies in storage only so much is fetched; it takes room on the disk, not in
-    memory. Blocks. Raises NotHereError and StorageError.
+    memory. Blocks. Raises NotHereError, LostError and StorageError.
     """
     first, end = (start + DELAY) // FRAME - 1, -(-(stop + DELAY) // FRAME)
-    faults = list(track.faults)
-    pieces: list[Piece] = []
+    faults: list[str] = []
     with contextlib.ExitStack() as files:
-        for part in track.parts:
-            low = max(first, part.first_frame)
-            high = min(end, part.first_frame + part.frames)
-            if low >= high:
-                continue
-            piece = _piece(part, low, high, files)
-            if piece is None:
-                faults.append(GONE)
-            elif not _is_ours(piece):
-                faults.append(UNREADABLE)
-            else:
-                pieces.append(piece)
-        yield Opened(TrackReader(pieces), tuple(dict.fromkeys(faults)))
+        pieces = list(_pieces(track.parts, first, end, files, faults))
+        if faults and not pieces:
+            raise LostError
+        told = dict.fromkeys([*track.faults, *faults])
+        yield Opened(TrackReader(pieces), tuple(told))
+
+
+def _pieces(
+    parts: Iterable[Part],
+    first: int,
+    end: int,
+    files: contextlib.ExitStack,
+    faults: list[str],
+) -> Iterator[Piece]:
+    """The pieces that hold frames from `first` to `end`, open."""
+    for part in parts:
+        low = max(first, part.first_frame)
+        high = min(end, part.first_frame + part.frames)
+        if low >= high:
+            continue
+        piece = _piece(part, low, high, files)
+        if piece is not None and _is_ours(piece):
+            yield piece
+        elif part.instead:
+            faults.append(FROM_CHUNKS)
+            yield from _pieces(part.instead, first, end, files, faults)
+        else:
+            faults.append(GONE if piece is None else UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)

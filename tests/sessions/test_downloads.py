@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.test import AsyncClient
 from django.utils import timezone
 from numpy.typing import NDArray
@@ -129,6 +130,11 @@ def decoded(data: bytes) -> NDArray[np.float32]:
     if heard.dtype == np.int16:
         heard = heard / 32768
     return heard.astype(np.float32)
+
+
+def storage_file(key: str) -> Path:
+    """Where the local storage keeps an object."""
+    return Path(settings.STORAGE_DIR) / key
 
 
 class Answer:
@@ -265,6 +271,45 @@ async def test_chunks_that_only_storage_has_are_heard(talk: VoiceSession) -> Non
     assert np.abs(before - after).max() < 1e-6
 
 
+def lost(tier: Tier, session: VoiceSession) -> None:
+    rows = Recording.objects.filter(session=session, tier=tier)
+    storage().delete([row.key for row in rows])
+
+
+async def test_a_fragment_that_storage_lost_is_read_from_its_chunks(
+    talk: VoiceSession,
+) -> None:
+    await in_db(ended)(talk)
+    ben = await in_db(track_of)(talk, "Ben")
+
+    def keep_as_chunk_too() -> None:
+        row = Recording.objects.get(tier=Tier.FRAGMENT, participant__name="Ben")
+        path = storage_file(row.key)
+        chunk = path.with_name("chunk")
+        chunk.write_bytes(path.read_bytes()[192:])
+        frames = row.duration // 1152
+        assert row.participant_id is not None
+        made = recordings.sealed(
+            recordings.Chunk(
+                *(talk.pk, row.participant_id, row.connection),
+                *(row.start // 1152, frames, chunk),
+            )
+        )
+        stored = storage().put(made.key, chunk, content_type="audio/mpeg")
+        recordings.stored(made, stored)
+
+    await in_db(keep_as_chunk_too)()
+    window = f"{ben}.wav?start_ms=5000&end_ms=6000"
+    before = decoded((await get(talk, window)).body)
+    await in_db(lost)(Tier.FRAGMENT, talk)
+    after = await get(talk, window)
+    assert after.headers["X-Recording-Faults"] == tracks.FROM_CHUNKS
+    assert np.abs(decoded(after.body) - before).max() < 2 / 32768
+    await in_db(lost)(Tier.CHUNK, talk)
+    gone = await get(talk, window)
+    assert (gone.status, gone.code) == (404, "lost")
+
+
 async def test_what_lies_on_another_host_is_asked_for_later(talk: VoiceSession) -> None:
     def elsewhere() -> None:
         Recording.objects.create(
@@ -338,9 +383,14 @@ async def test_a_window_of_all_tracks_of_a_running_session(talk: VoiceSession) -
 
 async def test_an_unreadable_chunk_is_silent_and_told(talk: VoiceSession) -> None:
     folder = next(f for f in spool.folders(talk.public_id) if len(f.chunks()) > 3)
+    whole = await get(talk, f"tracks/{folder.name[:36]}.mp3")
+    assert "X-Recording-Faults" not in whole.headers
     folder.chunks()[1][1].write_bytes(b"not a frame of ours " * 400)
     text = contents(await get(talk, "tracks.zip"))["info.txt"].decode()
     assert text.count(tracks.UNREADABLE) == 1
+    hurt = await get(talk, f"tracks/{folder.name[:36]}.mp3")
+    assert hurt.headers["X-Recording-Faults"] == tracks.UNREADABLE
+    assert len(hurt.body) == len(whole.body)
 
 
 def test_names_become_files_and_stay_apart() -> None:
