@@ -3,7 +3,8 @@
 Sparse speech over RTP with jitter, loss, reordering, duplicates, stalls of the event
 loop, clocks 100 ppm off and clocks that stop in silence, wraparound, and a restart of
 the bot in the middle. Positions only. Target: every onset within 20 ms, drift below
-5 ms, no cut inside speech.
+5 ms, no cut inside speech. What cannot be told from arrivals alone: where a sender that
+stops its clock spoke a whole spurt inside one stall of ours. Kernel stamps tell it.
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sessions.audio.reorder import Counts, Ordered, ReorderBuffer, RtpPacket
+from sessions.audio.reorder import Counts, Ordered, ReorderBuffer
 from sessions.audio.rtpclock import RtpClock
 from sessions.audio.stamped import Placement, Stamped
+from sessions.audio.unwrap import RtpPacket
 
 RATE = 48_000
 PACKET = 960

@@ -80,9 +80,8 @@ class RtpClock:
         return placed
 
     def _take(self, timed: Timed) -> list[Placement]:
-        placed: list[Placement] = []
+        placed = self.flush() if timed.packet.restarted else []
         if timed.packet.restarted:
-            placed = self.flush()
             self._origin = None
         if self._held or self._origin is None or self._unclear(timed):
             self._held.append(timed)

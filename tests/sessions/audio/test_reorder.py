@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.audio.reorder import HOLD_S, Ordered, ReorderBuffer, RtpPacket
+from sessions.audio.reorder import HOLD_S, Ordered, ReorderBuffer
+from sessions.audio.unwrap import RtpPacket
 
 PACKET = 960
 
