@@ -70,6 +70,7 @@ def main() -> None:
     stamped = [
         measure(p, replace(road, stamped=True)) for p in people(seconds) if p.stops
     ]
+    print("Known limit: a clock that stops, and a whole spurt inside one stall of ours")
     print("The same two that stop, with arrivals stamped by the kernel:")
     for v in stamped:
         print(line("stops, stamped", v))
