@@ -12,10 +12,11 @@ import socket
 
 import structlog
 from daphne.endpoints import build_endpoint_description_strings
-from daphne.server import Server, reactor, twisted_loop
+from daphne.server import reactor, twisted_loop
 
 from sessions.capture.registry import registry
 from voiceproject import sockets, uploads
+from voiceproject.downlinks import PacedServer
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ def serve(host: str, port: int) -> None:
     check_free(host, port)
     sockets.install()
     uploads.install()
-    server = Server(
+    server = PacedServer(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),
         signal_handlers=False,
