@@ -207,16 +207,19 @@ class Stack:
 
 def _is_over(process: subprocess.Popen[bytes], *, within_s: float) -> bool:
     """Whether the process went by itself and left no child; none is left after this."""
-    try:
+    until = time.monotonic() + within_s
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(within_s)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its session is its own
-            return False
-    except subprocess.TimeoutExpired:
+    try:
+        while time.monotonic() < until:
+            os.killpg(process.pid, 0)  # its session is its own
+            time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return True
+    finally:
         process.wait()
-        return False
-    return True
+    return False
 
 
 def _words(name: str) -> list[str]:
