@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import sosfilt  # type: ignore[import-untyped]
 
 BLOCK = 4_800
 """Samples at 48 kHz in one energy: 100 ms, the step of BS.1770's 400 ms blocks."""
@@ -75,10 +74,14 @@ class KWeighting:
     """BS.1770's filter with its state, for sound that comes in pieces."""
 
     def __init__(self) -> None:
+        # Here, not above: it takes a second to load, and most processes never weigh.
+        from scipy.signal import sosfilt  # type: ignore[import-untyped]
+
+        self._filter = sosfilt
         self._state = np.zeros((len(K_WEIGHTING), 2))
 
     def __call__(self, pcm: NDArray[Any]) -> NDArray[np.float64]:
-        weighted, self._state = sosfilt(K_WEIGHTING, mono(pcm), zi=self._state)
+        weighted, self._state = self._filter(K_WEIGHTING, mono(pcm), zi=self._state)
         return np.asarray(weighted)
 
     def reset(self) -> None:

