@@ -35,20 +35,20 @@ class Recovered:
 
 def recover(public_id: UUID | None = None, *, dry_run: bool = False) -> list[Recovered]:
     """Carry everything in the spool of this host to its end, as far as it goes now."""
-    results = []
-    for session_id, folders in _by_session(public_id):
-        found = f"{len(folders)} connections"
-        if not _is_uuid(session_id):
-            results.append(Recovered(session_id, found, "no session's folder: left"))
-        elif any(_is_open(folder) for folder in folders):
-            results.append(Recovered(session_id, found, "still records: left"))
-        elif dry_run:
-            results.append(Recovered(session_id, found, "would be recovered"))
-        else:
-            results.append(
-                Recovered(session_id, found, _recovered(session_id, folders))
-            )
-    return results
+    return [
+        Recovered(
+            name, f"{len(folders)} connections", _done(name, folders, dry_run=dry_run)
+        )
+        for name, folders in _by_session(public_id)
+    ]
+
+
+def _done(name: str, folders: list[Folder], *, dry_run: bool) -> str:
+    if not _is_uuid(name):
+        return "no session's folder: left"
+    if any(_is_open(folder) for folder in folders):
+        return "still records: left"
+    return "would be recovered" if dry_run else _recovered(name, folders)
 
 
 def left_behind() -> list[int]:
@@ -103,7 +103,9 @@ def _recovered(public_id: str, folders: list[Folder]) -> str:
     if session is None:
         return "no journal that can be read: left"
     if session.state == State.DELETED or not session.record:
-        return "nothing of it may be kept: dropped" if _drop(folders) else "left"
+        for folder in folders:
+            folder.drop()
+        return "nothing of it may be kept: dropped"
     if session.state == State.FAILED:
         lifecycle.advance(session.pk, State.FINISHING, reason="recovered")
         session.refresh_from_db()
@@ -148,9 +150,3 @@ def _added(session_id: int) -> bool:
 def _fragments(session_id: int) -> set[str]:
     rows = Recording.objects.filter(session_id=session_id, tier=Tier.FRAGMENT)
     return set(rows.values_list("key", flat=True))
-
-
-def _drop(folders: list[Folder]) -> bool:
-    for folder in folders:
-        folder.drop()
-    return True
