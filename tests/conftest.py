@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -30,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if _is_pure(item.path):
             item.add_marker(pytest.mark.pure)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded stays: to look through it once more takes the collector 0.2 s."""
+    gc.freeze()
 
 
 def _is_pure(path: Path) -> bool:

@@ -83,7 +83,7 @@ class TrackClock:
         """Place what is still held: the stream has ended."""
         if self.origin is None and self._held:
             return self._begin(self._held[0].arrival + START)
-        return self._emit(self._held, on_time=False)
+        return self._judge(self._held[-1].arrival, final=True) if self._held else []
 
     def _count(self, frame: Frame) -> _Counted:
         scale = TIMELINE_RATE // frame.rate
@@ -105,17 +105,19 @@ class TrackClock:
         self.origin = max(least, first.offset - START_UP, 0)
         return self._emit(self._held, on_time=True)
 
-    def _judge(self, now: int) -> list[Placed]:
-        """Late sound: was it delayed, or is some of it missing?"""
+    def _judge(self, now: int, *, final: bool = False) -> list[Placed]:
+        """Late sound: was it delayed, or is some of it missing? `final`: nothing more
+        comes, so that it is judged by what there is."""
         assert self.origin is not None
         first, newest = self._held[0], self._held[-1]
         if self._lateness(newest) <= LATE:
             return self._emit(self._held, on_time=True)  # a stall and its burst
         span = now - first.arrival
-        if span < DECIDE:
+        if span < DECIDE and not final:
             return []
         if newest.start - first.start > BURST_PACE * span:  # the burst goes on
-            return self._emit(self._held, on_time=False) if span > HOLD_MAX else []
+            over = span > HOLD_MAX or final
+            return self._emit(self._held, on_time=False) if over else []
         hole = min(map(self._lateness, self._held))
         if self._is_hole(hole, first, newest):
             self.origin += hole

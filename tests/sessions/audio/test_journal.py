@@ -48,13 +48,14 @@ def test_every_torn_end_costs_the_torn_record_and_nothing_else() -> None:
     data = written(ended=False)
     starts = [i for i in range(len(data)) if data.startswith(journal.MARK, i)]
     first = len(journal.head(HEAD))
+    ends = [end_of_sound(number) for number in range(10)]
     for cut in range(first, len(data), 7):
-        sounds = sum(1 for n in range(10) if self_end(n) <= cut)
+        sounds = sum(1 for end in ends if end <= cut)
         assert numbers(read(data[:cut])) == list(range(sounds)), cut
     assert len(starts) >= 21
 
 
-def self_end(number: int) -> int:
+def end_of_sound(number: int) -> int:
     """Where the record of a frame's sound ends in `written`."""
     return len(written(frames=number, placed=number, ended=False)) + len(
         journal.sound(number, a_frame(number))

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.signal  # type: ignore[import-untyped]  # noqa: F401  # loading it is no test's second
 from numpy.typing import NDArray
 
 from sessions.audio.loudness import BLOCK, LoudnessMeter, integrated
