@@ -14,6 +14,7 @@ from sessions.names import clean
 anything = st.text(max_size=120)
 anything.validate()  # Hypothesis makes its table of Unicode: 3 s, once in a fresh clone
 
+
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [
