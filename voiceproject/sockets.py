@@ -23,6 +23,9 @@ TCP tells it so. Daphne alone keeps whatever comes: a gigabyte in half a minute.
 READ_BYTES = 16 * 1024
 """Read at once: of the smallest frames these are 2000, some 50 ms of work."""
 LOOK_S = 0.02
+FAREWELL_S = 5.0
+"""How long the other end may take to answer a close. Cut off earlier, with bytes of
+its on the way, it would be reset before it could read why."""
 
 
 class Socket(WebSocketProtocol):
@@ -32,6 +35,7 @@ class Socket(WebSocketProtocol):
 
     def onOpen(self) -> None:  # noqa: N802 (autobahn's)
         super().onOpen()
+        self.closeHandshakeTimeout = FAREWELL_S
         self.transport.bufferSize = READ_BYTES
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: FBT001, N802, N803
