@@ -25,12 +25,13 @@ channels."""
 
 
 class PeakMeter:
-    """The waveform of one track. Pieces come in order; between them is silence."""
+    """The waveform of one track. Pieces come in order; between them is silence: pairs
+    are those of the whole, laid out with zeros."""
 
     def __init__(self, start: int = 0) -> None:
         """`start`: the position (samples at 48 kHz) where the first pair begins."""
         self._start = self._end = start
-        self._pairs: dict[int, tuple[int, int]] = {}
+        self._pairs: dict[int, tuple[int, int, int]] = {}  # least, most, samples
         self._taken = 0
 
     def add(self, position: int, pcm: NDArray[np.int16]) -> None:
@@ -40,14 +41,17 @@ class PeakMeter:
         if not len(pcm):
             return
         pixel, inside = divmod(position - self._start, PIXEL)
-        edges = np.arange(PIXEL - inside, len(pcm), PIXEL)
-        starts = np.concatenate(([0], edges)).astype(np.intp)
+        starts = np.arange(-inside, len(pcm), PIXEL)
+        starts[0] = 0
+        samples = np.diff(starts, append=len(pcm))
         least = np.minimum.reduceat(pcm, starts) >> 8
         most = np.maximum.reduceat(pcm, starts) >> 8
-        for low, high in zip(least.tolist(), most.tolist(), strict=True):
-            known = self._pairs.get(pixel, (low, high))
-            self._pairs[pixel] = (min(known[0], low), max(known[1], high))
-            pixel += 1
+        found = zip(least.tolist(), most.tolist(), samples.tolist(), strict=True)
+        for number, (low, high, known) in enumerate(found, pixel):
+            if before := self._pairs.get(number):
+                low, high = min(before[0], low), max(before[1], high)
+                known += before[2]
+            self._pairs[number] = (low, high, known)
         self._end = position + len(pcm)
 
     def peaks(self, until: int | None = None) -> NDArray[np.int8]:
@@ -59,7 +63,10 @@ class PeakMeter:
         last = max(self._taken, (until - self._start) // PIXEL)
         found = np.zeros((last - self._taken, 2), np.int8)
         for pixel in [pixel for pixel in self._pairs if pixel < last]:
-            found[pixel - self._taken] = self._pairs.pop(pixel)
+            low, high, known = self._pairs.pop(pixel)
+            if known < PIXEL:
+                low, high = min(low, 0), max(high, 0)
+            found[pixel - self._taken] = low, high
         self._taken = last
         return found
 

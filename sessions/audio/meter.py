@@ -1,0 +1,73 @@
+"""Meter: waveform and loudness of one track, collected while its sound goes by.
+
+Both stand on the session's grid, whatever the track's beginning: what is cut from it
+piece by piece joins without a seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sessions.audio.loudness import BLOCK, LoudnessMeter
+from sessions.audio.peaks import PIXEL, PeakMeter
+
+Stored = bytes | memoryview
+"""What databases give for bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metered:
+    """What is known of the sound from `start` to `end`: the peaks (n, 2), int8, with
+    the numbers [start // PIXEL, end // PIXEL), and the energies, float32, with
+    [start // BLOCK, end // BLOCK)."""
+
+    peaks: NDArray[np.int8]
+    energies: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, peaks: Stored, energies: Stored) -> Self:
+        """As they are stored."""
+        return cls(
+            np.frombuffer(peaks, np.int8).reshape(-1, 2),
+            np.frombuffer(energies, "<f4").astype(np.float32, copy=False),
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[Metered]) -> Metered:
+        """Of pieces that follow each other."""
+        parts = list(parts)
+        return Metered(
+            np.concatenate([part.peaks for part in parts]),
+            np.concatenate([part.energies for part in parts]),
+        )
+
+    @property
+    def peak_bytes(self) -> bytes:
+        return self.peaks.tobytes()
+
+    @property
+    def energy_bytes(self) -> bytes:
+        return self.energies.astype("<f4", copy=False).tobytes()
+
+
+class Meter:
+    """One track from `start` on: a position in samples at 48 kHz."""
+
+    def __init__(self, start: int) -> None:
+        self._peaks = PeakMeter(start - start % PIXEL)
+        self._loudness = LoudnessMeter(start - start % BLOCK)
+
+    def add(self, position: int, pcm: NDArray[Any]) -> None:
+        """Sound (int16, 48 kHz), in order; what lies between is silence."""
+        if pcm.any():  # digital silence is no more than a gap
+            self._peaks.add(position, pcm)
+            self._loudness.add(position, pcm)
+
+    def cut(self, end: int) -> Metered:
+        """What was metered since the last cut, up to the position `end`."""
+        return Metered(self._peaks.peaks(end), self._loudness.energies(end))

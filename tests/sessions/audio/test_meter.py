@@ -1,0 +1,71 @@
+"""The meter: what it collects piece by piece is what the whole sound has."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.signal  # type: ignore[import-untyped]
+from babble import laid_out, scattered
+from numpy.typing import NDArray
+
+from sessions.audio.loudness import BLOCK, K_WEIGHTING
+from sessions.audio.meter import Meter, Metered
+from sessions.audio.peaks import PIXEL
+
+SAMPLES = 10 * BLOCK
+
+
+def plain(sound: NDArray[np.int16]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Peaks and energies of whole sound, from the definition."""
+    pixels = sound.reshape(-1, PIXEL)
+    peaks = np.stack([pixels.min(axis=1) >> 8, pixels.max(axis=1) >> 8], axis=1)
+    weighted = scipy.signal.sosfilt(K_WEIGHTING, sound / 32768).reshape(-1, BLOCK)
+    return peaks.astype(np.int8), np.mean(weighted**2, axis=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pieces_gaps_and_cuts_anywhere_give_what_the_whole_has(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pieces = scattered(SAMPLES, gaps=(0, 12_000), bursts=(1, 9_000), seed=seed)
+    meter, cuts = Meter(0), []
+    for position, pcm in pieces:
+        meter.add(position, pcm)
+        if rng.random() < 0.4:
+            cuts.append(meter.cut(position + len(pcm) - int(rng.integers(2_000))))
+    found = Metered.joined([*cuts, meter.cut(SAMPLES)])
+    peaks, energies = plain(laid_out(pieces, SAMPLES))
+    assert np.array_equal(found.peaks, peaks)
+    assert found.energies == pytest.approx(energies, rel=1e-4, abs=1e-9)
+
+
+def test_chunks_of_a_late_track_meet_on_the_sessions_grid() -> None:
+    start, cut = 7 * 1152, 33 * 1152
+    sound = np.full(SAMPLES, 2_000, np.int16)
+    meter = Meter(start)
+    meter.add(start, sound[start:])
+    first, second = meter.cut(cut), meter.cut(SAMPLES)
+    assert len(first.peaks) == cut // PIXEL - start // PIXEL
+    assert len(second.peaks) == SAMPLES // PIXEL - cut // PIXEL
+    assert len(first.energies) == cut // BLOCK - start // BLOCK
+    assert len(second.energies) == SAMPLES // BLOCK - cut // BLOCK
+    assert first.peaks[0].tolist() == [0, 7]  # silent until it begins
+    assert first.peaks[1:].tolist() == [[7, 7]] * (len(first.peaks) - 1)
+
+
+def test_what_is_stored_is_read_as_it_was() -> None:
+    meter = Meter(0)
+    meter.add(0, np.arange(2 * BLOCK, dtype=np.int16))
+    found = meter.cut(2 * BLOCK)
+    read = Metered.of(found.peak_bytes, found.energy_bytes)
+    assert np.array_equal(read.peaks, found.peaks)
+    assert np.array_equal(read.energies, found.energies)
+
+
+def test_it_does_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose loading takes most of a second, and would hold up every live stream."""
+    monkeypatch.setitem(sys.modules, "scipy.signal", None)
+    meter = Meter(0)
+    meter.add(0, np.full(BLOCK, 1_000, np.int16))
+    assert meter.cut(BLOCK).energies[0] > 0
