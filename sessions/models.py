@@ -202,6 +202,27 @@ class Recording(models.Model):
         return self.start + self.duration
 
 
+class Waveform(models.Model):
+    """How loud a recording is along its way, collected while it was made.
+
+    On the session's grid: a chunk from `start` to `end`, which lie on frames, holds the
+    peaks with the numbers [start // 2400, end // 2400) and the energies with
+    [start // 4800, end // 4800), so that those of a track's chunks follow each other
+    without a seam. A fragment's are its chunks', joined: before its loudness was set.
+    """
+
+    recording = models.OneToOneField(
+        Recording, on_delete=models.CASCADE, related_name="waveform"
+    )
+    # The least and the greatest sample of each 50 ms: pairs of int8.
+    peaks = models.BinaryField(default=b"")
+    # K-weighted mean squares (BS.1770) per 100 ms: float32, little-endian.
+    energies = models.BinaryField(default=b"")
+
+    def __str__(self) -> str:
+        return f"waveform of recording {self.recording_id}"
+
+
 class SessionEvent(models.Model):
     """One line of the event log: whatever a screen shows happened here."""
 

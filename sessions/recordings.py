@@ -13,8 +13,9 @@ from django_q.tasks import async_task
 
 from sessions import events, keys
 from sessions.audio.frames import TIMELINE_RATE
+from sessions.audio.meter import Metered
 from sessions.audio.mp3frames import FRAME_SAMPLES
-from sessions.models import Participant, Recording, Tier, VoiceSession
+from sessions.models import Participant, Recording, Tier, VoiceSession, Waveform
 from sessions.storage import Stored, storage
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ class Chunk:
     first_frame: int
     frames: int
     path: Path
+    metered: Metered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Made:
     connection: str = ""
     gaps: tuple[tuple[int, int], ...] = ()
     loudness_lufs: float | None = None
+    metered: Metered | None = None
     error: str = ""
 
 
@@ -65,6 +68,7 @@ def sealed(chunk: Chunk) -> Recording:
         duration=chunk.frames * FRAME_SAMPLES,
         participant_id=person.pk,
         connection=chunk.connection,
+        metered=chunk.metered,
     )
     row = note(made)
     ring(session.pk)
@@ -85,6 +89,7 @@ def _chunk_key(session: VoiceSession, person: Participant, chunk: Chunk) -> str:
         begins += timedelta(milliseconds=1)
 
 
+@transaction.atomic
 def note(made: Made) -> Recording:
     """The row of a whole file; the same file is noted once, however often told."""
     row, _ = Recording.objects.update_or_create(
@@ -102,6 +107,14 @@ def note(made: Made) -> Recording:
             "error": made.error,
         },
     )
+    if made.metered is not None:
+        Waveform.objects.update_or_create(
+            recording=row,
+            defaults={
+                "peaks": made.metered.peak_bytes,
+                "energies": made.metered.energy_bytes,
+            },
+        )
     return row
 
 
@@ -208,6 +221,22 @@ def of_session(session_id: int) -> list[Recording]:
     """All files of a session: by tier, then by their place."""
     rows = Recording.objects.filter(session_id=session_id)
     return list(rows.select_related("participant"))
+
+
+def metered(session_id: int, connection: str) -> dict[int, Metered]:
+    """What was metered of a connection's chunks, by their first frame."""
+    rows = Recording.objects.filter(
+        session_id=session_id,
+        connection=connection,
+        tier=Tier.CHUNK,
+        waveform__isnull=False,
+    )
+    return {
+        row.start // FRAME_SAMPLES: Metered.of(
+            row.waveform.peaks, row.waveform.energies
+        )
+        for row in rows.select_related("waveform")
+    }
 
 
 def to_download(session_id: int, recording_id: int | None) -> Recording | None:

@@ -161,4 +161,5 @@ class Recorder:
             first_frame=chunk.first_frame,
             frames=chunk.frames,
             path=chunk.path,
+            metered=chunk.metered,
         )

@@ -12,7 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sessions.audio.frames import Placed
+from sessions.audio.meter import Metered
 from sessions.audio.mp3frames import FRAME_SAMPLES, joined
+from sessions.audio.peaks import PIXEL
 from sessions.capture.tape import FRAME_BYTES, Sealed, Tape
 from sessions.spool import Folder
 
@@ -96,6 +98,26 @@ def test_every_sample_stands_where_it_was_placed(folder: Folder) -> None:
             continue
         lags = np.correlate(near, piece, mode="valid")
         assert int(np.argmax(lags)) - 60 == 0
+
+
+def test_a_chunk_made_again_has_the_same_waveform(
+    folder: Folder, tmp_path: Path
+) -> None:
+    track = a_track(speech(5), gaps={100: 48_000, 150: 4_321})
+    sealed = played(folder, track, chunk_s=1.0)
+    (tmp_path / "b").mkdir()
+    again = played(Folder(tmp_path / "b"), track, chunk_s=1.0)
+    for one, other in zip(sealed, again, strict=True):
+        assert one.metered.peak_bytes == other.metered.peak_bytes
+        assert one.metered.energy_bytes == other.metered.energy_bytes
+        start = one.first_frame * FRAME_SAMPLES
+        end = start + one.frames * FRAME_SAMPLES
+        assert len(one.metered.peaks) == end // PIXEL - start // PIXEL
+    whole = Metered.joined([one.metered for one in sealed])
+    begin = (track[10].position - sealed[0].first_frame * FRAME_SAMPLES) // PIXEL
+    assert whole.peaks[begin : begin + 5].any()
+    silent = track[99].end // PIXEL - sealed[0].first_frame * FRAME_SAMPLES // PIXEL + 2
+    assert not whole.peaks[silent : silent + 15].any()
 
 
 def test_the_loss_map_names_what_is_missing(folder: Folder) -> None:
