@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 
-from sessions import keys, recordings
+from sessions import keys, participants, recordings
 from sessions.audio.frames import Placed
 from sessions.audio.journal import Journal, JournalError
 from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
@@ -29,7 +29,7 @@ from sessions.audio.mp3frames import (
 from sessions.audio.mp3gain import normalised
 from sessions.audio.original import write_flac
 from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Tape
-from sessions.models import Participant, Recording, Tier, VoiceSession
+from sessions.models import Recording, Tier, VoiceSession
 from sessions.recordings import Made
 from sessions.spool import Folder
 
@@ -53,7 +53,7 @@ def fragment(session: VoiceSession, folder: Folder) -> None:
         return  # a folder that is none of ours
     if Recording.objects.filter(key=key, state="stored").exists():
         return
-    person = Participant.objects.filter(public_id=whose.participant).first()
+    person = participants.restore(session.pk, whose.participant)
     try:
         made = _joined(session, folder)
     except (JournalError, ForeignTrackError, OSError, ValueError) as e:
@@ -72,7 +72,7 @@ def fragment(session: VoiceSession, folder: Folder) -> None:
             path=folder.fragment,
             start=made.start,
             duration=made.end - made.start,
-            participant_id=person.pk if person else None,
+            participant_id=person.pk,
             connection=folder.name,
             gaps=made.gaps,
             error=made.fault,
@@ -93,7 +93,7 @@ def original(session: VoiceSession, folder: Folder) -> None:
         journal = Journal(file)
         path = folder.original
         write_flac(path, journal.placed(), rate=journal.head.rate)
-    person = Participant.objects.filter(public_id=whose.participant).first()
+    person = participants.restore(session.pk, whose.participant)
     recordings.note(
         Made(
             session_id=session.pk,
@@ -102,7 +102,7 @@ def original(session: VoiceSession, folder: Folder) -> None:
             path=path,
             start=extent.start,
             duration=extent.end - extent.start,
-            participant_id=person.pk if person else None,
+            participant_id=person.pk,
             connection=folder.name,
             gaps=extent.gaps,
         )

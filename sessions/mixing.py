@@ -6,10 +6,9 @@ here before storage has what was made of it.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,16 +17,14 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from sessions import events, joining, keys, recordings, spool
+from sessions import events, joining, keys, recordings, spool, tracks
 from sessions.audio.masterfile import write_master
-from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
-from sessions.audio.mp3frames import (
-    FRAME_SAMPLES,
-)
+from sessions.audio.mp3frames import FRAME_SAMPLES
 from sessions.models import Recording, Tier, VoiceSession
 from sessions.recordings import Made
 from sessions.spool import Folder
 from sessions.storage import StorageError, storage
+from sessions.tracks import LostError, Opened, Track
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +84,7 @@ def ring(session_id: int) -> None:
     async_task("sessions.tasks.remix", session_id, cluster="media")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(session: VoiceSession) -> Iterator[bool]:
     """Whether no other worker of this host is at this session's files."""
     with spool.held(_work(session) / "lock") as is_ours:
@@ -153,32 +150,33 @@ def _work(session: VoiceSession) -> Path:
 
 def _master(session: VoiceSession) -> bool:
     made = recordings.of_tier(session.pk, Tier.MASTER)
-    rows = recordings.of_tier(session.pk, Tier.FRAGMENT)
-    rows = [row for row in rows if row.state == Recording.State.STORED]
-    if rows and not any(row.state == Recording.State.STORED for row in made):
+    if any(row.state == Recording.State.STORED for row in made):
+        return True
+    everybody = tracks.of_session(session)
+    if everybody:
         try:
-            _mix(session, rows)
+            _mix(session, everybody)
+        except tracks.NotHereError:
+            return False
         except StorageError as e:
             log.warning("recording.not_fetched", session=session.pk, code=e.code)
             return not e.retryable
     return True
 
 
-def _mix(session: VoiceSession, rows: list[Recording]) -> None:
-    pieces: dict[int | None, list[Piece]] = defaultdict(list)
-    for row in rows:
-        if (piece := _piece(session, row)) is not None:
-            pieces[row.participant_id].append(piece)
+def _mix(session: VoiceSession, everybody: list[Track]) -> None:
     path = _work(session) / MASTER
-    end = max(row.end for row in rows)
-    mixed = write_master(
-        path,
-        [TrackReader(theirs) for theirs in pieces.values()],
-        end=end,
-        target_lufs=settings.LOUDNESS_LUFS,
-        ceiling_dbtp=settings.LOUDNESS_DBTP,
-        progress=_teller(session.pk),
-    )
+    end = max(track.end for track in everybody)
+    with contextlib.ExitStack() as files:
+        opened = [_opened(track, end, files) for track in everybody]
+        mixed = write_master(
+            path,
+            [one.reader for one in opened if one is not None],
+            end=end,
+            target_lufs=settings.LOUDNESS_LUFS,
+            ceiling_dbtp=settings.LOUDNESS_DBTP,
+            progress=_teller(session.pk),
+        )
     recordings.note(
         Made(
             session_id=session.pk,
@@ -190,6 +188,24 @@ def _mix(session: VoiceSession, rows: list[Recording]) -> None:
             loudness_lufs=mixed.loudness_lufs,
         )
     )
+
+
+def _opened(track: Track, end: int, files: contextlib.ExitStack) -> Opened | None:
+    """Somebody's sound, to be mixed: of a fragment that is lost or none, the chunks.
+    None where nothing of it can be read. What cannot be read is told on its row."""
+    try:
+        found = files.enter_context(tracks.opened(track, start=0, stop=end))
+    except LostError as e:
+        _tell_unreadable(e.unreadable)
+        return None
+    _tell_unreadable(found.unreadable)
+    return found
+
+
+def _tell_unreadable(rows: tuple[int, ...]) -> None:
+    for row in Recording.objects.filter(pk__in=rows):
+        log.warning("recording.unreadable", recording=row.pk)
+        recordings.failed(row, "Not mixed: it is no MP3 of ours.", for_good=True)
 
 
 def _teller(session_id: int) -> Callable[[float], None]:
@@ -204,26 +220,3 @@ def _teller(session_id: int) -> Callable[[float], None]:
             events.append(session_id, "progress", {"percent": quarter * 25})
 
     return tell
-
-
-def _piece(session: VoiceSession, row: Recording) -> Piece | None:
-    """A fragment to be mixed; None for one that is none, which is told on its row."""
-    path = _fetched(session, row)
-    piece = Piece(path, row.start // FRAME_SAMPLES, header_frames=1)
-    try:
-        TrackReader([piece])
-    except ForeignTrackError as e:
-        log.exception("recording.unreadable", session=session.pk, recording=row.pk)
-        recordings.failed(row, f"Not mixed: {e}", for_good=True)
-        return None
-    return piece
-
-
-def _fetched(session: VoiceSession, row: Recording) -> Path:
-    """A fragment's file: in the spool if it lies there, else from storage."""
-    if (near := _path(row)).exists():
-        return near
-    path = _work(session) / f"{row.pk}"
-    if not path.exists():
-        storage().get(row.key, path)
-    return path

@@ -54,7 +54,8 @@ class NotHereError(VoiceError):
 class LostError(VoiceError):
     """The rows know it; neither this host nor the storage has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, unreadable: tuple[int, ...] = ()) -> None:
+        self.unreadable = unreadable
         super().__init__("lost", "This sound is lost or not readable.", status=404)
 
 
@@ -70,6 +71,8 @@ class Part:
     header_frames: int = 0
     is_lost: bool = False
     """Nobody came up with it, and it is waited for no longer."""
+    row: int = 0
+    """The recording it is, if it has a row."""
     instead: tuple[Part, ...] = ()
     """The same sound in other files, should this one be gone: a fragment's chunks."""
 
@@ -104,6 +107,8 @@ class Opened:
 
     reader: TrackReader
     faults: tuple[str, ...]
+    unreadable: tuple[int, ...] = ()
+    """The rows of files that are no sound of ours."""
 
 
 def of_session(session: VoiceSession) -> list[Track]:
@@ -192,6 +197,7 @@ def _fragment(row: Recording, connection: _Connection) -> Part:
         paths=(connection.folder.path / "fragment",),
         key=_stored(row),
         header_frames=1,
+        row=row.pk,
         instead=tuple(chunks),
     )
 
@@ -218,6 +224,7 @@ def _chunks(connection: _Connection) -> Iterator[Part]:
             paths=(folder.sealed(first),),
             key=_stored(row),
             is_lost=row.state == Recording.State.FAILED,
+            row=row.pk,
         )
     for first, path in here[spool.SEALED].items():
         if first not in noted:
@@ -244,13 +251,21 @@ def opened(track: Track, *, start: int, stop: int) -> Iterator[Opened]:
     memory. Blocks. Raises NotHereError, LostError and StorageError.
     """
     first, end = (start + DELAY) // FRAME - 1, -(-(stop + DELAY) // FRAME)
-    faults: list[str] = []
+    wrong = _Wrong()
     with contextlib.ExitStack() as files:
-        pieces = list(_pieces(track.parts, first, end, files, faults))
-        if faults and not pieces:
-            raise LostError
-        told = dict.fromkeys([*track.faults, *faults])
-        yield Opened(TrackReader(pieces), tuple(told))
+        pieces = list(_pieces(track.parts, first, end, files, wrong))
+        if wrong.faults and not pieces:
+            raise LostError(tuple(wrong.unreadable))
+        told = dict.fromkeys([*track.faults, *wrong.faults])
+        yield Opened(TrackReader(pieces), tuple(told), tuple(wrong.unreadable))
+
+
+@dataclass(slots=True)
+class _Wrong:
+    """What is found to be wrong while a track is opened."""
+
+    faults: list[str] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
 
 
 def _pieces(
@@ -258,7 +273,7 @@ def _pieces(
     first: int,
     end: int,
     files: contextlib.ExitStack,
-    faults: list[str],
+    wrong: _Wrong,
 ) -> Iterator[Piece]:
     """The pieces that hold frames from `first` to `end`, open."""
     for part in parts:
@@ -269,11 +284,14 @@ def _pieces(
         piece = _piece(part, low, high, files)
         if piece is not None and _is_ours(piece):
             yield piece
-        elif part.instead:
-            faults.append(FROM_CHUNKS)
-            yield from _pieces(part.instead, first, end, files, faults)
+            continue
+        if piece is not None and part.row:
+            wrong.unreadable.append(part.row)
+        if part.instead:
+            wrong.faults.append(FROM_CHUNKS)
+            yield from _pieces(part.instead, first, end, files, wrong)
         else:
-            faults.append(GONE if piece is None else UNREADABLE)
+            wrong.faults.append(GONE if piece is None else UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)
