@@ -7,7 +7,8 @@ bytes out; who writes them to which disk is the recorder's matter.
     record = MARK kind:u8 number:u32 size:u32 at:i64 count:u32 payload[size] crc32:u32
 
 all little-endian. A torn last record is what a crash leaves, and is dropped; behind a
-damaged one, reading goes on at the next that is whole.
+damaged one, reading goes on at the next that is whole. Whatever the file holds, it is
+read in bounded memory and in time that grows with its length.
 """
 
 from __future__ import annotations
@@ -17,18 +18,32 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 import numpy as np
 
-from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
+from sessions.audio.frames import PCM_RATES, TIMELINE_RATE, Frame, Placed
 
 MARK = b"\xf5J"
 _FIELDS = struct.Struct("<BIIqI")
 _HEAD = len(MARK) + _FIELDS.size
 _CRC = struct.Struct("<I")
-LARGEST = 1 << 20
+LARGEST = 1 << 17
 """No payload is larger: a frame is 64 KiB at most. What says otherwise is damage."""
+BLOCK = 1 << 20
+"""Bytes read at once."""
+VAIN = 1 << 24
+"""So many bytes are checked in vain for damage's sake, and 16 for each byte of the
+file; then search goes on in steps, so that no file made for it takes for ever."""
+HELD_MAX = 1 << 26
+"""Bytes of sound that wait for their place: 11 minutes of 48 kHz. A clock holds two
+seconds; what waits longer has lost its place to damage."""
+HELD_COST = 256
+"""What a waiting record costs besides its sound."""
+FARTHEST = 7 * 24 * 3600 * TIMELINE_RATE
+"""No session is longer than a week. A place behind that is damage."""
+PCM = "pcm_s16le"
 
 HEAD, SOUND, PLACED, END = b"HSPE"
 
@@ -49,7 +64,7 @@ class Head:
     rate: int
     started_at: str
     opened_at: str
-    codec: str = "pcm_s16le"
+    codec: str = PCM
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +108,37 @@ def _record(
     return data + _CRC.pack(zlib.crc32(data))
 
 
-def records(data: bytes | memoryview) -> Iterator[Record]:
+def records(file: BinaryIO) -> Iterator[Record]:
     """Every whole record; what is torn or damaged in between is passed over."""
-    data = bytes(data)
-    at = 0
-    while (at := data.find(MARK, at)) >= 0:
-        found = _record_at(data, at)
-        if found is None:
-            at += 1
+    data, at, passed, vain = file.read(BLOCK), 0, 0, 0
+    while True:
+        if len(data) - at < _HEAD + LARGEST + _CRC.size and (more := file.read(BLOCK)):
+            data, at, passed = data[at:] + more, 0, passed + at
+        if (at := data.find(MARK, at)) < 0:
+            at = max(len(data) - 1, 0)  # perhaps a mark's first half
+            if not (more := file.read(BLOCK)):
+                return
+            data, at, passed = data[at:] + more, 0, passed + at
             continue
-        yield found
-        at += _HEAD + len(found.payload) + _CRC.size
+        found = _record_at(data, at)
+        if isinstance(found, Record):
+            yield found
+            at += _HEAD + len(found.payload) + _CRC.size
+            continue
+        vain += found
+        at += 1 if vain <= VAIN + 16 * (passed + at) else 1 + found // 16
 
 
-def _record_at(data: bytes, at: int) -> Record | None:
+def _record_at(data: bytes, at: int) -> Record | int:
+    """The record that begins here; if none does, how many bytes were checked for it."""
     if at + _HEAD + _CRC.size > len(data):
-        return None
+        return 0
     kind, number, size, when, count = _FIELDS.unpack_from(data, at + len(MARK))
     behind = at + _HEAD + size
     if size > LARGEST or behind + _CRC.size > len(data):
-        return None
+        return 0
     if _CRC.unpack_from(data, behind)[0] != zlib.crc32(data[at:behind]):
-        return None
+        return _HEAD + int(size)
     return Record(kind, number, when, count, data[at + _HEAD : behind])
 
 
@@ -122,45 +146,105 @@ class Journal:
     """A journal that was written, read back. Raises JournalError if it is none."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._records = records(file.read())
+        self._records = records(file)
         first = next(self._records, None)
         if first is None or first.kind != HEAD:
             raise JournalError("This file does not begin as a journal.")
-        try:
-            self.head = Head(**json.loads(first.payload))
-        except (TypeError, ValueError) as e:
-            raise JournalError("The journal's first record is not readable.") from e
+        self.head = _head(first.payload)
         self.ended = False
+        self._behind: int | None = None  # the position behind what was placed last
 
     def placed(self) -> Iterator[Placed]:
         """All sound at its place, in order. What was received and never placed, because
         the process died, stands behind what came before it. Read once."""
-        waiting: dict[int, Record] = {}
-        behind: int | None = None  # the position behind what was placed last
+        waiting = _Waiting()
         for record in self._records:
             if record.kind == SOUND:
-                waiting[record.number] = record
-            elif record.kind == PLACED and (heard := waiting.pop(record.number, None)):
-                older = [waiting.pop(n) for n in list(waiting) if n < record.number]
-                for piece in self._unplaced(older, behind):  # their places are damaged
-                    yield piece
-                piece = self._piece(heard, record.at, dropped=record.count)
-                behind = piece.end
-                yield piece
+                yield from self._unplaced(waiting.put(record))
+            elif record.kind == PLACED and record.number in waiting:
+                yield from self._unplaced(waiting.before(record.number))
+                yield self._at_its_place(waiting.pop(record.number), record)
             self.ended = self.ended or record.kind == END
-        yield from self._unplaced(waiting.values(), behind)
+        yield from self._unplaced(waiting.rest())
 
-    def _unplaced(
-        self, waiting: Iterable[Record], behind: int | None
-    ) -> Iterator[Placed]:
+    def _at_its_place(self, heard: Record, record: Record) -> Placed:
+        """What would stand on sound that is there already (damage took what was said
+        of that) loses its beginning."""
         scale = TIMELINE_RATE // self.head.rate
-        for record in waiting:
-            if behind is None:  # the stream's first while: by its arrival
-                behind = max(record.at - len(record.payload) // 2 * scale, 0)
-            piece = self._piece(record, behind + record.count * scale, dropped=0)
-            behind = piece.end
-            yield piece
+        overlap = -(-max((self._behind or 0) - record.at, 0) // scale)
+        if overlap > len(heard.payload) // 2 or not 0 <= record.at <= FARTHEST:
+            return self._piece(heard, self._next_place(heard), dropped=0)
+        at = record.at + overlap * scale
+        return self._piece(heard, at, dropped=record.count + overlap)
+
+    def _unplaced(self, records: Iterable[Record]) -> Iterator[Placed]:
+        for record in records:
+            if record.payload:
+                yield self._piece(record, self._next_place(record), dropped=0)
+
+    def _next_place(self, record: Record) -> int:
+        """Behind what came before; by its arrival in the stream's first while."""
+        scale = TIMELINE_RATE // self.head.rate
+        behind = self._behind
+        if behind is None:
+            behind = max(record.at - len(record.payload) // 2 * scale, 0)
+        skipped = behind + record.count * scale
+        return skipped if skipped <= FARTHEST else min(behind, FARTHEST)
 
     def _piece(self, record: Record, position: int, *, dropped: int) -> Placed:
         whole = record.payload[: len(record.payload) // 2 * 2]
-        return Placed(position, np.frombuffer(whole, "<i2")[dropped:], self.head.rate)
+        pcm = np.frombuffer(whole, "<i2")[dropped:]
+        piece = Placed(position, pcm, self.head.rate)
+        self._behind = piece.end
+        return piece
+
+
+class _Waiting:
+    """Sound without its place yet, in the order it came, as far as HELD_MAX goes."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, Record] = {}
+        self._cost = 0
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._records
+
+    def put(self, record: Record) -> list[Record]:
+        """Let it wait; those that have waited too long."""
+        late = [self.pop(record.number)] if record.number in self else []
+        self._records[record.number] = record
+        self._cost += _cost(record)
+        while self._cost > HELD_MAX:
+            late.append(self.pop(next(iter(self._records))))
+        return late
+
+    def before(self, number: int) -> list[Record]:
+        """Those that came before one that waits."""
+        older = []
+        while (first := next(iter(self._records))) < number:
+            older.append(self.pop(first))
+        return older
+
+    def pop(self, number: int) -> Record:
+        record = self._records.pop(number)
+        self._cost -= _cost(record)
+        return record
+
+    def rest(self) -> Iterable[Record]:
+        return self._records.values()
+
+
+def _cost(record: Record) -> int:
+    return HELD_COST + len(record.payload)
+
+
+def _head(payload: bytes) -> Head:
+    """Raises JournalError for a head that says nothing, or nonsense."""
+    try:
+        found = Head(**json.loads(payload))
+        datetime.fromisoformat(found.started_at)
+        if found.rate not in PCM_RATES or found.codec != PCM:
+            raise ValueError("its sound is of a kind that nobody here knows")
+    except (TypeError, ValueError, RecursionError) as e:
+        raise JournalError("The journal's first record is not readable.") from e
+    return found

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
+import tracemalloc
+import zlib
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,5 +93,96 @@ def test_damage_in_the_middle_costs_only_what_it_touches(at: int) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"\xf5J", bytes(5000), journal.end()])
 def test_what_is_no_journal_is_refused(data: bytes) -> None:
+    with pytest.raises(JournalError):
+        Journal(io.BytesIO(data))
+
+
+def test_a_long_journal_is_read_in_little_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four megabytes here; three hours of 48 kHz are a gigabyte."""
+    monkeypatch.setattr(journal, "BLOCK", 1 << 18)
+    loud = Frame(np.full(30_000, 7, "<i2"), 16_000, 1.0)
+    file = io.BytesIO()
+    file.write(journal.head(HEAD))
+    for number in range(70):
+        file.write(journal.sound(number, loud))
+        file.write(journal.placed(number, number * 90_000, dropped=0))
+    file.seek(0)
+    tracemalloc.start()
+    try:
+        samples = sum(len(piece.pcm) for piece in Journal(file).placed())
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert samples == 70 * 30_000
+    assert most < 6 * journal.BLOCK
+
+
+def test_sound_without_places_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "HELD_MAX", 10_000)
+    data = written(frames=100, placed=0) + journal.placed(3, 0, dropped=0)
+    pieces = Journal(io.BytesIO(data)).placed()
+    first = next(pieces)
+    assert (first.position, int(first.pcm[0])) == (240_000 - 960, 0)
+    rest = list(pieces)
+    assert numbers(rest) == list(range(1, 100))
+    assert rest[-1].end == 240_000 - 960 + 100 * 960
+
+
+def test_a_file_made_of_beginnings_does_not_take_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of them says that it is long, so that all the rest has to be checked."""
+    checked = 0
+
+    def crc32(data: bytes) -> int:
+        nonlocal checked
+        checked += len(data)
+        return zlib.crc32(data)
+
+    one = journal.MARK + struct.pack("<BIIqI", *b"S", 0, journal.LARGEST, 0, 0)
+    data = journal.head(HEAD) + one * 20_000
+    monkeypatch.setattr(journal, "VAIN", 1 << 20)
+    monkeypatch.setattr(journal, "zlib", SimpleNamespace(crc32=crc32))
+    assert not read(data)
+    assert checked < 40 * len(data) + (1 << 20)
+
+
+def test_a_place_that_cannot_be_is_none() -> None:
+    """Nobody's sound is let grow to a year of silence, or stand upon itself."""
+    data = journal.head(HEAD)
+    for number, at in enumerate([960, 1 << 60, -5, 3 * 960 + 6]):
+        data += journal.sound(number, a_frame(number))
+        data += journal.placed(number, at, dropped=0)
+    pieces = read(data)
+    assert [p.position for p in pieces] == [960, 1920, 2880, 3840]
+    assert numbers(pieces) == list(range(4))
+    assert [len(p.pcm) for p in pieces] == [320, 320, 320, 2]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rate": 0},
+        {"rate": 44_100},
+        {"rate": "fast"},
+        {"codec": "midi"},
+        {"started_at": "soon"},
+        {"started_at": None},
+    ],
+)
+def test_a_head_that_makes_no_sense_is_refused(changed: dict[str, object]) -> None:
+    data = journal.head(replace(HEAD, **changed))  # type: ignore[arg-type]
+    with pytest.raises(JournalError):
+        Journal(io.BytesIO(data))
+
+
+def test_a_head_that_is_nested_without_end_is_refused() -> None:
+    deep = b"[" * 100_000
+    fields = journal.MARK + struct.pack("<BIIqI", journal.HEAD, 0, len(deep), 0, 0)
+    data = fields + deep + struct.pack("<I", zlib.crc32(fields + deep))
     with pytest.raises(JournalError):
         Journal(io.BytesIO(data))
