@@ -212,6 +212,19 @@ def failed_connections(session_id: int) -> set[str]:
     return set(rows.values_list("connection", flat=True))
 
 
+def without_fragment(session_id: int) -> list[str]:
+    """The connections of which chunks are known, and no fragment yet."""
+    rows = Recording.objects.filter(session_id=session_id)
+    made = rows.filter(tier=Tier.FRAGMENT).values("connection")
+    chunks = rows.filter(tier=Tier.CHUNK).exclude(connection__in=made)
+    return sorted(set(chunks.values_list("connection", flat=True)))
+
+
+def chunks_of(session_id: int, connection: str) -> list[Recording]:
+    rows = Recording.objects.filter(session_id=session_id, tier=Tier.CHUNK)
+    return list(rows.filter(connection=connection).order_by("start", "pk"))
+
+
 def of_tier(session_id: int, tier: Tier) -> list[Recording]:
     rows = Recording.objects.filter(session_id=session_id, tier=tier)
     return list(rows.select_related("participant").order_by("start", "pk"))
@@ -237,6 +250,17 @@ def metered(session_id: int, connection: str) -> dict[int, Metered]:
         )
         for row in rows.select_related("waveform")
     }
+
+
+def waveform(session_id: int, recording_id: int) -> Metered | None:
+    """What was metered of one recording, if anything was."""
+    rows = Recording.objects.filter(
+        pk=recording_id, session_id=session_id, waveform__isnull=False
+    )
+    row = rows.select_related("waveform").first()
+    if row is None:
+        return None
+    return Metered.of(row.waveform.peaks, row.waveform.energies)
 
 
 def to_download(session_id: int, recording_id: int | None) -> Recording | None:

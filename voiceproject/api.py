@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from sessions.api import router as sessions_router
 from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
+from sessions.waveforms import router as waveforms_router
 from transcripts.api import router as transcripts_router
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 api = NinjaAPI(title="Parley", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/sessions", sessions_router)
 api.add_router("/sessions", downloads_router)
+api.add_router("/sessions", waveforms_router)
 api.add_router("/sessions", transcripts_router)
 
 

@@ -157,6 +157,7 @@ def test_the_document_describes_every_route(client: Client) -> None:
         "/{public_id}/download",
         "/{public_id}/events",
         "/{public_id}/recordings",
+        "/{public_id}/recordings/{recording}/peaks.{suffix}",
         "/{public_id}/tracks.zip",
         "/{public_id}/tracks/{participant}.{suffix}",
         "/{public_id}/transcript.{suffix}",
