@@ -51,8 +51,11 @@ def fragment(session: VoiceSession, folder: Folder) -> None:
     whose = keys.parse(key)
     if whose is None or whose.participant is None:
         return  # a folder that is none of ours
-    if Recording.objects.filter(key=key, state="stored").exists():
-        return
+    stored = Recording.objects.filter(key=key, state=Recording.State.STORED).first()
+    if stored is not None:
+        if not stored.error or _extent(folder) is None:
+            return
+        recordings.forget([stored])  # made without this journal, which is whole
     person = participants.restore(session.pk, whose.participant)
     try:
         made = _joined(session, folder)

@@ -23,12 +23,15 @@ from sessions.audio.mp3frames import FRAME_SAMPLES
 from sessions.models import Recording, Tier, VoiceSession
 from sessions.recordings import Made
 from sessions.spool import Folder
-from sessions.storage import StorageError, storage
+from sessions.storage import NotStoredError, StorageError, storage
 from sessions.tracks import LostError, Opened, Track
 
 log = structlog.get_logger(__name__)
 
 MASTER = "master"
+AWAY_AFTER = timedelta(minutes=10)
+"""A host that has stored chunks and not made its fragments by then is away: they are
+made of its chunks. Should it come back, it makes them again from its journals."""
 LOST_AFTER = timedelta(hours=6)
 """A file that no host came up with for so long is called lost."""
 
@@ -100,7 +103,42 @@ def _fragments(session: VoiceSession) -> bool:
                 joining.fragment(session, folder)
             if session.record and settings.KEEP_ORIGINALS:
                 joining.original(session, folder)
-    return True
+    return all(
+        _adopted(session, name) for name in recordings.without_fragment(session.pk)
+    )
+
+
+def _adopted(session: VoiceSession, connection: str) -> bool:
+    """Make the fragment of a connection whose chunks another host recorded; False
+    while that host may still do it itself, or storage does not answer."""
+    ended_at = session.ended_at or timezone.now()
+    if timezone.now() - ended_at < AWAY_AFTER:
+        return False
+    chunks = recordings.chunks_of(session.pk, connection)
+    if any(row.state == Recording.State.SPOOLED for row in chunks):
+        return False  # on that host's disk: `_is_stored` says for how long
+    folder = Folder(spool.root() / str(session.public_id) / connection)
+    try:
+        _fetch_all(chunks, folder, _work(session) / connection)
+    except StorageError as e:
+        log.warning("recording.not_fetched", session=session.pk, code=e.code)
+        return not e.retryable
+    with folder.taken() as is_ours:
+        if is_ours:
+            joining.fragment(session, folder)
+    return is_ours
+
+
+def _fetch_all(chunks: list[Recording], folder: Folder, work: Path) -> None:
+    """Chunks from storage into a connection's folder: all that there are, or none."""
+    work.mkdir(exist_ok=True)
+    for row in chunks:
+        path = Folder(work).sealed(row.start // FRAME_SAMPLES)
+        if row.state == Recording.State.STORED and not path.exists():
+            with contextlib.suppress(NotStoredError):  # silent, where it was
+                storage().get(row.key, path)
+    folder.path.parent.mkdir(parents=True, exist_ok=True)
+    work.rename(folder.path)
 
 
 def _store(session: VoiceSession) -> bool:

@@ -147,6 +147,6 @@ def _added(session_id: int) -> bool:
     return mixing.master(session_id) and mixing.clear(session_id)
 
 
-def _fragments(session_id: int) -> set[str]:
+def _fragments(session_id: int) -> set[int]:
     rows = Recording.objects.filter(session_id=session_id, tier=Tier.FRAGMENT)
-    return set(rows.values_list("key", flat=True))
+    return set(rows.values_list("pk", flat=True))

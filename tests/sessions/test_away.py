@@ -1,0 +1,132 @@
+"""A session that two hosts recorded, one of which goes away for a while."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+from scene import a_session
+
+from sessions import finish, mixing, participants, recordings, recovery, spool
+from sessions.audio import journal
+from sessions.audio.frames import Frame, Placed
+from sessions.audio.journal import Head
+from sessions.capture.tape import Tape
+from sessions.models import Recording, State, Tier, VoiceSession
+from sessions.spool import Folder
+
+pytestmark = pytest.mark.django_db
+
+SECOND = 48_000
+
+
+@pytest.fixture(autouse=True)
+def hosts(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Path]:
+    """Two, with one storage; the work goes on at the second."""
+    settings.STORAGE_DIR = tmp_path / "storage"
+    settings.DATA_DIR = tmp_path / "second"
+    settings.RECORDING_CHUNK_S = 1.0
+    monkeypatch.setattr(recordings, "ring", lambda _: None)
+    monkeypatch.setattr(
+        "sessions.finish.STEPS",
+        tuple(step for step in finish.STEPS if not step.startswith("transcripts")),
+    )
+    return {name: tmp_path / name for name in ("first", "second")}
+
+
+def recorded(session: VoiceSession, *, seconds: float, sealed_s: float) -> Folder:
+    """A connection that was killed: the journal has all, the sealed chunks a part."""
+    person = participants.join(session.pk, key="ada", name="Ada", connection="one")
+    folder = spool.new(
+        session=session.public_id,
+        participant=person.public_id,
+        opened_at=session.started_at or timezone.now(),
+    )
+    started_at = str(session.started_at)
+    head = Head(
+        str(session.public_id),
+        str(person.public_id),
+        session.pk,
+        person.pk,
+        48_000,
+        started_at,
+        started_at,
+    )
+    data = journal.head(head)
+    random = np.random.default_rng(3)
+    tape = Tape(folder, chunk_s=1.0)
+    for number in range(int(seconds * 50)):
+        pcm = random.integers(-6000, 6000, 960).astype("<i2")
+        position = 2 * SECOND + number * 960
+        data += journal.sound(number, Frame(pcm, 48_000, 1 + number * 0.02))
+        data += journal.placed(number, position, dropped=0)
+        if number < sealed_s * 50:
+            tape.put(Placed(position, pcm, 48_000))
+    tape.close()
+    folder.journal.write_bytes(data)
+    for first, path in folder.chunks():
+        frames = path.stat().st_size // 192
+        recordings.sealed(
+            recordings.Chunk(session.pk, person.pk, folder.name, first, frames, path)
+        )
+    return folder
+
+
+def the(tier: Tier) -> Recording:
+    return Recording.objects.get(tier=tier)
+
+
+def test_what_it_stored_is_mixed_and_what_it_has_is_added_when_it_comes_back(
+    settings: Settings, hosts: dict[str, Path]
+) -> None:
+    session = a_session(State.ACTIVE)
+    settings.DATA_DIR = hosts["first"]
+    recorded(session, seconds=4.0, sealed_s=3.0)
+    assert mixing.store(session.pk)
+    settings.DATA_DIR = hosts["second"]
+
+    VoiceSession.objects.filter(pk=session.pk).update(
+        state=State.FINISHING, ended_at=timezone.now()
+    )
+    assert not finish.complete(session.pk), "it may still come"
+    assert not spool.folders()
+    ended_at = timezone.now() - mixing.AWAY_AFTER - timedelta(seconds=1)
+    VoiceSession.objects.filter(pk=session.pk).update(ended_at=ended_at)
+    assert finish.complete(session.pk)
+    fragment = the(Tier.FRAGMENT)
+    assert fragment.error
+    assert 3 * SECOND < fragment.end < 5 * SECOND
+    assert not spool.folders()
+
+    settings.DATA_DIR = hosts["first"]
+    (done,) = recovery.recover()
+    assert done.done == "ready, mixed anew"
+    fragment = the(Tier.FRAGMENT)
+    assert (fragment.error, fragment.state) == ("", "stored")
+    assert fragment.end == the(Tier.MASTER).end == 6 * SECOND
+    assert the(Tier.MASTER).state == "stored"
+    assert not spool.folders()
+
+
+def test_chunks_that_lie_on_its_disk_are_waited_for(
+    settings: Settings, hosts: dict[str, Path]
+) -> None:
+    session = a_session(State.ACTIVE)
+    settings.DATA_DIR = hosts["first"]
+    recorded(session, seconds=3.0, sealed_s=3.0)
+    settings.DATA_DIR = hosts["second"]
+    VoiceSession.objects.filter(pk=session.pk).update(
+        state=State.FINISHING,
+        ended_at=timezone.now() - mixing.AWAY_AFTER - timedelta(seconds=1),
+    )
+    assert not finish.complete(session.pk)
+    settings.DATA_DIR = hosts["first"]
+    assert finish.complete(session.pk)
+    assert the(Tier.FRAGMENT).error == ""
+    assert the(Tier.FRAGMENT).end == 5 * SECOND
