@@ -14,7 +14,16 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from sessions import access, addresses, finish, names, opening, queries, wire
+from sessions import (
+    access,
+    addresses,
+    finish,
+    names,
+    opening,
+    queries,
+    recordings,
+    wire,
+)
 from sessions.background import spawn
 from sessions.callers import Caller, identify, identify_async
 from sessions.capture.registry import registry
@@ -79,6 +88,7 @@ class SessionOut(Schema):
 class SessionDetail(SessionOut):
     participants: list[ParticipantOut]
     speech: dict[str, Any]
+    waiting_for_storage: bool
     page_url: str
     audio_url: str
     live_url: str
@@ -175,8 +185,12 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
         for p in session.participants.all()
     ]
     found = addresses.of(session, base=request)
-    speech = speech_state(session.pk)
-    return _summary(session) | {"participants": people, "speech": speech} | found
+    more = {
+        "participants": people,
+        "speech": speech_state(session.pk),
+        "waiting_for_storage": recordings.is_waiting(session.pk),
+    }
+    return _summary(session) | more | found
 
 
 @router.post(

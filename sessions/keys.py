@@ -126,6 +126,12 @@ def parse(key: str) -> Parsed | None:
     return None
 
 
+def participant_of(connection: str) -> uuid.UUID | None:
+    """Whose connection this is, by its name; None for what is no connection's."""
+    parsed = parse(f"{session_prefix(uuid.UUID(int=0))}chunks/{connection}.mp3")
+    return parsed.participant if parsed else None
+
+
 def check(key: str) -> str:
     """The key itself. Raises BadKeyError when it could lead anywhere unforeseen."""
     names = key.split("/")

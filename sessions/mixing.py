@@ -17,11 +17,17 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from sessions import events, joining, keys, recordings, spool, tracks
+from sessions import events, joining, keys, participants, recordings, spool, tracks
 from sessions.audio.masterfile import write_master
+from sessions.audio.mp3decode import (
+    FRAME_BYTES,
+    ForeignTrackError,
+    Piece,
+    TrackReader,
+)
 from sessions.audio.mp3frames import FRAME_SAMPLES
 from sessions.models import Recording, Tier, VoiceSession
-from sessions.recordings import Made
+from sessions.recordings import Chunk, Made
 from sessions.spool import Folder
 from sessions.storage import NotStoredError, StorageError, storage
 from sessions.tracks import LostError, Opened, Track
@@ -142,8 +148,34 @@ def _fetch_all(chunks: list[Recording], folder: Folder, work: Path) -> None:
 
 
 def _store(session: VoiceSession) -> bool:
+    _note_unnoted(session)
     stored = [_is_stored(row) for row in recordings.spooled(session.pk)]
     return all(stored)  # each is tried, whatever became of the others
+
+
+def _note_unnoted(session: VoiceSession) -> None:
+    """Rows for sealed chunks whose recorder could not write them: the database was
+    away, or the process died between the two."""
+    for folder in spool.folders(session.public_id) if session.record else []:
+        whose = keys.participant_of(folder.name)
+        rows = recordings.chunks_of(session.pk, folder.name)
+        noted = {row.start // FRAME_SAMPLES for row in rows}
+        for first, path in folder.chunks():
+            if whose is None or first in noted or not _is_ours(path):
+                continue  # what is wrong with it, the fragment's row will tell
+            person = participants.restore(session.pk, whose)
+            frames = path.stat().st_size // FRAME_BYTES
+            recordings.sealed(
+                Chunk(session.pk, person.pk, folder.name, first, frames, path)
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        TrackReader([Piece(path)])
+    except ForeignTrackError:
+        return False
+    return True
 
 
 def _is_stored(row: Recording) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -140,9 +142,26 @@ def moment(session: VoiceSession, position: int) -> datetime:
     return session.started_at + timedelta(seconds=position / TIMELINE_RATE)
 
 
+def is_waiting(session_id: int) -> bool:
+    """Whether some of its sound could not be stored yet, and will be tried again."""
+    rows = Recording.objects.filter(session_id=session_id, attempts__gt=0)
+    return rows.filter(state=Recording.State.SPOOLED).exists()
+
+
+@contextmanager
+def _telling_waits(session_id: int) -> Iterator[None]:
+    """One transaction, after which the log says when a wait for storage began or
+    ended with it."""
+    with transaction.atomic():
+        before = is_waiting(session_id)
+        yield
+        if is_waiting(session_id) != before:
+            events.append(session_id, "storage", {"waiting": not before})
+
+
 def stored(row: Recording, found: Stored) -> None:
     """Storage has it and was asked: told once."""
-    with transaction.atomic():
+    with _telling_waits(row.session_id):
         changed = (
             Recording.objects.filter(pk=row.pk)
             .exclude(state=Recording.State.STORED)
@@ -191,9 +210,10 @@ def take_in(session: VoiceSession, parsed: keys.Parsed, found: Stored) -> Record
 def failed(row: Recording, error: str, *, for_good: bool) -> None:
     """An attempt failed; `for_good` when no other is worth it."""
     state = Recording.State.FAILED if for_good else Recording.State.SPOOLED
-    Recording.objects.filter(pk=row.pk).update(
-        state=state, error=error[:ERROR_MAX], attempts=models.F("attempts") + 1
-    )
+    with _telling_waits(row.session_id):
+        Recording.objects.filter(pk=row.pk).update(
+            state=state, error=error[:ERROR_MAX], attempts=models.F("attempts") + 1
+        )
 
 
 def spooled(session_id: int) -> list[Recording]:

@@ -1,4 +1,4 @@
-"""A session that two hosts recorded, one of which goes away for a while."""
+"""What goes away for a while: one of two hosts that record, storage, the database."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from scene import a_session
 
-from sessions import finish, mixing, participants, recordings, recovery, spool
+from sessions import events, finish, mixing, participants, recordings, recovery, spool
 from sessions.audio import journal
 from sessions.audio.frames import Frame, Placed
 from sessions.audio.journal import Head
 from sessions.capture.tape import Tape
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.spool import Folder
+from sessions.storage import LocalStorage, UnreachableError
 
 pytestmark = pytest.mark.django_db
 
@@ -130,3 +131,39 @@ def test_chunks_that_lie_on_its_disk_are_waited_for(
     assert finish.complete(session.pk)
     assert the(Tier.FRAGMENT).error == ""
     assert the(Tier.FRAGMENT).end == 5 * SECOND
+
+
+def test_while_storage_is_away_the_log_says_so_and_then_that_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = a_session(State.ACTIVE)
+    folder = recorded(session, seconds=3.0, sealed_s=3.0)
+
+    def refuses(*_: object, **__: object) -> None:
+        raise UnreachableError("nobody answers")
+
+    with monkeypatch.context() as away:
+        away.setattr(LocalStorage, "put", refuses)
+        for _ in range(3):
+            assert not mixing.store(session.pk)
+            assert recordings.is_waiting(session.pk)
+    assert folder.chunks()
+    assert mixing.store(session.pk)
+    assert not recordings.is_waiting(session.pk)
+    told = [e.data for e in events.replay(session.pk, after=0) if e.type == "storage"]
+    assert told == [{"waiting": True}, {"waiting": False}]
+
+
+def test_a_sealed_chunk_whose_row_was_never_written_is_stored_all_the_same() -> None:
+    session = a_session(State.ACTIVE)
+    folder = recorded(session, seconds=3.0, sealed_s=3.0)
+    before = {
+        row.key: row.duration for row in recordings.of_tier(session.pk, Tier.CHUNK)
+    }
+    assert len(before) == len(folder.chunks()) > 1
+    Recording.objects.filter(session=session).order_by("-start")[0].delete()
+    folder.sealed(7).write_bytes(b"RIFF" * 100)
+    assert mixing.store(session.pk)
+    rows = recordings.of_tier(session.pk, Tier.CHUNK)
+    assert {row.key: row.duration for row in rows} == before
+    assert {row.state for row in rows} == {"stored"}

@@ -110,3 +110,9 @@ def test_what_could_lead_elsewhere_is_refused(key: str) -> None:
 def test_what_was_made_here_is_no_foreign_key() -> None:
     key = keys.open_chunk_key(SESSION, participant=PERSON, started_at=BEGAN)
     assert keys.check(key) == key
+
+
+def test_a_connections_name_says_whose_it_is() -> None:
+    assert keys.participant_of(f"{WHO_WHEN}") == PERSON
+    assert keys.participant_of(str(PERSON)) is None
+    assert keys.participant_of("../lost+found") is None

@@ -17,7 +17,7 @@ import { WakeLock } from "./wakelock.js";
 const REFRESH_MS = 30000;
 const NOTICE_MS = 12000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
-const BANNERS = ["network", "speech", "behind", "notice"];
+const BANNERS = ["network", "speech", "behind", "storage", "notice"];
 const ALIVE = ["requested", "waiting", "active"];
 const COMPLETE = ["ready", "failed", "deleted"];
 
@@ -177,6 +177,7 @@ class SessionPage {
     // What the stream has told since the question is newer than the answer.
     if (this.speechToldAt < asked) this.showSpeech(session.speech);
     if (session.last_seq < this.feed.last) return; // the stream knows better by now
+    this.showStorage(session.waiting_for_storage);
     this.lastSeq = Math.max(this.lastSeq, session.last_seq);
     this.presence.replace(session.participants);
     this.become(session.state, session.end_reason);
@@ -223,6 +224,7 @@ class SessionPage {
       this.speechToldAt = performance.now();
       this.showSpeech(event);
     },
+    storage: (event, live) => live && this.showStorage(event.waiting),
     notice: (event, live) => live && this.notice(event.message),
   };
 
@@ -235,6 +237,11 @@ class SessionPage {
   showSpeech(speech) {
     const badge = part("demo");
     tellSpeech(speech, { banners: this.banners, badge, complete: this.isComplete });
+  }
+
+  showStorage(waiting) {
+    const told = "The storage does not answer. All sound is kept, and sent when it does.";
+    this.banners.set("storage", waiting ? told : "");
   }
 
   become(state, reason) {
