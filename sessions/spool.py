@@ -6,7 +6,7 @@
 
 One folder for each connection. Its journal is locked by the process that writes it: a
 lock that is free means that nobody does any more, however they ended. Knows names and
-locks, not what the files hold.
+locks, not what the files hold; what is no file there is never opened.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,9 @@ from django.conf import settings
 
 from sessions.keys import stamp
 
-SEALED, OPEN = ".mp3", ".part"
+SEALED, OPEN, ODD = ".mp3", ".part", ".odd"
+NO_WAIT = os.O_NONBLOCK
+"""Opening a pipe would wait for its other end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,15 @@ class Folder:
 
     def chunks(self) -> list[tuple[int, Path]]:
         """The sealed chunks by their first frame, in order."""
-        return sorted((int(p.stem), p) for p in self.path.glob(f"*{SEALED}"))
+        found = self.path.glob(f"*{SEALED}")
+        return sorted((int(p.stem), p) for p in found if _is_chunk(p))
+
+    def set_aside(self) -> None:
+        """Rename what is no file (a pipe, a link, a folder) and stands where one is to
+        be written or read: nobody waits for it, nothing is written through it."""
+        for path in list(self.path.iterdir()):
+            if not is_file(path) and not path.name.endswith(ODD):
+                path.replace(path.with_name(path.name + ODD))
 
     def drop(self) -> None:
         """Delete all of it: storage has it, or nobody wants it."""
@@ -73,14 +84,24 @@ class Folder:
     def taken(self) -> Iterator[bool]:
         """Whether it is this caller's for as long as the block lasts: not while the
         process that records still writes, nor while another worker is at it."""
-        with held(self.journal) as is_ours:
+        try:
+            descriptor = os.open(self.journal, os.O_RDWR | os.O_NOFOLLOW | NO_WAIT)
+        except OSError:  # there is none, or it is no file: nobody writes that
+            yield True
+            return
+        with _locked(descriptor) as is_ours:
             yield is_ours
 
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Whether this file's lock is the caller's for as long as the block lasts."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    with _locked(os.open(path, os.O_RDWR | os.O_CREAT, 0o640)) as is_ours:
+        yield is_ours
+
+
+@contextlib.contextmanager
+def _locked(descriptor: int) -> Iterator[bool]:
     try:
         yield lock(descriptor)
     finally:
@@ -110,13 +131,34 @@ def new(*, session: object, participant: object, opened_at: datetime) -> Folder:
 def folders(session: object | None = None) -> list[Folder]:
     """What lies on this host, of one session or of all."""
     pattern = f"{session}/*" if session else "*/*"
-    return [Folder(path) for path in sorted(root().glob(pattern)) if path.is_dir()]
+    paths = sorted(root().glob(pattern))
+    return [Folder(p) for p in paths if p.is_dir() and not p.is_symlink()]
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is there, and a file: no link, no folder, no pipe."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_chunk(path: Path) -> bool:
+    return path.stem.isdecimal() and is_file(path)
 
 
 def sync_folder(path: Path) -> None:
     """Make names in a folder outlive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_names(folder: Folder) -> None:
+    """Make what is in a connection's folder, and the folder itself, outlive one."""
+    for path in (folder.path, *folder.path.parents):
+        sync_folder(path)
+        if path == root().parent:
+            return

@@ -1,7 +1,8 @@
-"""The desk: the thread of a process on which recordings are encoded and synced.
+"""The desk: the threads of a process on which recordings are encoded and synced.
 
-The event loop only puts sound down; this thread looks a few times a second at every
-recorder of the process, so that hundreds of tracks cost a few wake-ups.
+The event loop only puts sound down; the desk looks a few times a second at every
+recorder of the process, so that hundreds of tracks cost a few wake-ups. Syncing has
+threads of its own: neither a slow disk nor much to encode makes the other wait.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
@@ -16,69 +18,90 @@ import structlog
 log = structlog.get_logger(__name__)
 
 LOOK_S = 0.25
-SYNC_S = 1.0
-"""A power cut costs at most what came since the last sync."""
+SYNC_S = 0.5
+"""From one sync's beginning to the next one's. A power cut takes what came since the
+last that is complete: the promise is one second, and the sync itself takes time."""
+AT_ONCE = 8
+"""Syncs at a time: a disk puts them together (ext4: 300 in 0.2 s, 0.7 s one by one)."""
 
 
 class Worker(Protocol):
-    """What lies on the desk. Called on its thread only."""
+    """What lies on the desk."""
 
     def work(self) -> bool:
         """Do what there is to do; False when it is done with for ever."""
 
     def sync(self) -> None:
-        """Make what was received outlive a power cut."""
+        """Make what was received outlive a power cut. Called on another thread than
+        `work`, perhaps once more when that is done for ever."""
 
 
 class Desk:
-    """One per process; its thread lives while something lies on it."""
+    """One per process; its threads live while something lies on it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
         self._news = threading.Event()
 
     def put(self, worker: Worker) -> None:
         """Look after it from now on."""
         with self._lock:
             self._workers.append(worker)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="recordings")
-                self._thread.daemon = True
-                self._thread.start()
+            for name, run in (("recordings", self._work), ("syncs", self._sync)):
+                if name not in self._threads:
+                    thread = threading.Thread(target=run, name=name, daemon=True)
+                    self._threads[name] = thread
+                    thread.start()
 
     def wake(self) -> None:
         """Look at once: somebody waits."""
         self._news.set()
 
-    def _run(self) -> None:
-        synced_at = self._clock()
-        while True:
+    def _work(self) -> None:
+        while not self._is_over("recordings"):
             self._news.wait(LOOK_S)
             self._news.clear()
-            sync = self._clock() - synced_at >= SYNC_S
-            synced_at = self._clock() if sync else synced_at
             for worker in list(self._workers):
-                if not self._serve(worker, sync=sync):
+                if not _goes_on(worker):
                     with self._lock:
                         self._workers.remove(worker)
-            with self._lock:
-                if not self._workers:
-                    self._thread = None
-                    return
 
-    def _serve(self, worker: Worker, *, sync: bool) -> bool:
-        try:
-            goes_on = worker.work()
-            if goes_on and sync:
-                worker.sync()
-        except Exception:
-            # One recorder's fault must not stop the others; its journal has it all.
-            log.exception("recording.desk_failed")
-            return True
-        return goes_on
+    def _sync(self) -> None:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sync") as threads:
+            while not self._is_over("syncs"):
+                began = self._clock()
+                try:
+                    list(threads.map(_sync, list(self._workers)))
+                except RuntimeError:  # the process ends, and takes no work any more
+                    return
+                time.sleep(max(SYNC_S - (self._clock() - began), 0))
+
+    def _is_over(self, name: str) -> bool:
+        """Whether nothing lies here any more; the thread ends then."""
+        with self._lock:
+            if not self._workers:
+                del self._threads[name]
+                return True
+            return False
+
+
+def _goes_on(worker: Worker) -> bool:
+    try:
+        return worker.work()
+    except Exception:
+        # One recorder's fault must not stop the others; its journal has it all.
+        log.exception("recording.desk_failed")
+        return True
+
+
+def _sync(worker: Worker) -> None:
+    try:
+        worker.sync()
+    except Exception:
+        log.exception("recording.sync_failed")  # as above; soon again
 
 
 desk = Desk()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import threading
 
+import structlog
+
 from sessions import spool
 from sessions.audio import journal
 from sessions.audio.frames import Frame
@@ -17,16 +19,21 @@ from sessions.audio.journal import Head
 from sessions.outages import Outage
 from sessions.spool import Folder
 
+log = structlog.get_logger(__name__)
+
 _disk = Outage("the disk of the recordings")
 
 
 class Diary:
-    """Written by one event loop; `retry` and `sync` are called on another thread."""
+    """Written by one event loop; the rest is called on other threads."""
 
     def __init__(self, folder: Folder, head: Head) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._descriptor = os.open(folder.journal, flags, 0o640)
         spool.lock(self._descriptor)
+        self._folder = folder
+        self._is_named = self._is_closed = False
+        self._syncing = threading.Lock()
         self._waiting = bytearray()
         self._writing = threading.Lock()
         self._sounds = 0
@@ -58,17 +65,36 @@ class Diary:
                 self._waiting = bytearray(self._rest_of(bytes(self._waiting)))
 
     def sync(self) -> None:
-        """Make it outlive a power cut; once a second."""
-        if self._unsynced:
-            self._unsynced = False
-            os.fdatasync(self._descriptor)
+        """Make it outlive a power cut, with its name; twice a second. Raises OSError,
+        and is tried again."""
+        with self._syncing:
+            if not self._is_closed:
+                self._sync()
 
     def close(self) -> None:
         """Sync and let go of it, and of its lock."""
-        try:
-            self.sync()
-        finally:
+        with self._syncing:
+            if self._is_closed:
+                return
+            try:
+                self._sync()
+            except OSError:
+                # It is written: only a power cut can still take it.
+                log.exception("recording.not_synced", folder=self._folder.name)
+            self._is_closed = True
             os.close(self._descriptor)
+
+    def _sync(self) -> None:
+        if self._unsynced:
+            self._unsynced = False  # before: what is written meanwhile is for next time
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError:
+                self._unsynced = True
+                raise
+        if not self._is_named:
+            spool.sync_names(self._folder)
+            self._is_named = True
 
     def _write(self, data: bytes) -> None:
         with self._writing:
@@ -79,11 +105,11 @@ class Diary:
 
     def _rest_of(self, data: bytes) -> bytes:
         """Write it; what the disk did not take."""
-        self._unsynced = True
         try:
             taken = os.write(self._descriptor, data)
         except OSError:
             _disk.began()
             return data
+        self._unsynced = True  # behind it: a sync in between has not seen it
         _disk.ended()
         return data[taken:]

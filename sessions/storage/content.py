@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from sessions.storage.errors import NoFileError
 
 SINGLE_MAX = 16 * 1024 * 1024
 """Bytes: what is larger is sent in parts. So much may be in memory at once."""
@@ -29,8 +33,10 @@ class Content:
 
 
 def pieces(path: Path, *, size: int, piece: int) -> Iterator[bytes]:
-    """The first `size` bytes of a file, in pieces; fewer when it has become shorter."""
-    with path.open("rb") as file:
+    """The first `size` bytes of a file, in pieces; fewer when it has become shorter.
+
+    Raises NoFileError for a folder, a pipe or what else is no file."""
+    with opened(path) as file:
         left = size
         while left and (block := file.read(min(piece, left))):
             left -= len(block)
@@ -48,6 +54,13 @@ def content(path: Path) -> Content:
     if size > SINGLE_MAX:
         etag = f"{_md5(b''.join(digests)).hexdigest()}-{len(digests)}"
     return Content(size, whole.hexdigest(), etag)
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to be read. Raises NoFileError where a pipe would be waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NoFileError
+    return path.open("rb")
 
 
 def of_bytes(data: bytes) -> Content:

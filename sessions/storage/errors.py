@@ -85,6 +85,12 @@ class KeyTakenError(StorageError):
         super().__init__("storage_taken", message, retryable=False, status=409)
 
 
+class NoFileError(StorageError):
+    def __init__(self) -> None:
+        message = "What is to be stored is no file."
+        super().__init__("storage_no_file", message, retryable=False)
+
+
 class LinkRefusedError(StorageError):
     def __init__(self) -> None:
         message = "This link has expired, or is not whole."

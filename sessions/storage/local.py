@@ -17,6 +17,7 @@ from sessions.storage.draft import draft, sync, sync_folder
 from sessions.storage.errors import (
     DamagedError,
     KeyTakenError,
+    NoFileError,
     NotStoredError,
     of_disk,
 )
@@ -36,8 +37,10 @@ class LocalStorage:
     def put(self, key: str, path: Path, *, content_type: str) -> Stored:
         # os.link is what refuses an existing name: rename would overwrite it.
         wanted = content.content(path)
-        with contextlib.suppress(FileExistsError):
+        try:
             self._write(key, path, wanted.size, keep=os.link)
+        except FileExistsError:
+            self._settle(key)
         found = self.stat(key)
         if not found:
             raise DamagedError("it is gone again")
@@ -77,7 +80,7 @@ class LocalStorage:
         try:
             found = content.content(path)
             modified = path.stat().st_mtime
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, NoFileError):
             return None
         except OSError as e:
             raise of_disk(e) from e
@@ -132,8 +135,8 @@ class LocalStorage:
 
     def _open(self, key: str) -> BinaryIO:
         try:
-            return self.path(key).open("rb")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as e:
+            return content.opened(self.path(key))
+        except (FileNotFoundError, NotADirectoryError, NoFileError) as e:
             raise NotStoredError from e
         except OSError as e:
             raise of_disk(e) from e
@@ -166,6 +169,21 @@ class LocalStorage:
                 raise of_disk(e) from e
             else:
                 return
+
+    def _settle(self, key: str) -> None:
+        """Make what lies there already outlive a power cut: whoever put it may have
+        died before. Raises KeyTakenError for what is no file."""
+        target = self.path(key)
+        try:
+            with content.opened(target) as file:
+                os.fsync(file.fileno())
+            self._sync_folders(target.parent)
+        except NoFileError as e:
+            raise KeyTakenError from e
+        except FileNotFoundError:
+            return  # it is gone again
+        except OSError as e:
+            raise of_disk(e) from e
 
     def _sync_folders(self, folder: Path) -> None:
         """The folder's names and those of the folders above it, some of them new."""
