@@ -59,9 +59,12 @@ def advance(
     return True
 
 
-def restore(public_id: UUID, *, started_at: datetime) -> VoiceSession:
+def restore(
+    public_id: UUID, *, started_at: datetime, ended_at: datetime | None = None
+) -> VoiceSession:
     """A session of which only sound is left, on its way to its end: its row was lost
-    with the database. Found if it is there after all."""
+    with the database. Found if it is there after all. It ended just now if nobody
+    knows better."""
     with transaction.atomic():
         session, made = VoiceSession.objects.get_or_create(
             public_id=public_id,
@@ -69,7 +72,7 @@ def restore(public_id: UUID, *, started_at: datetime) -> VoiceSession:
                 "source": Source.BROWSER,
                 "state": State.FINISHING,
                 "started_at": started_at,
-                "ended_at": timezone.now(),
+                "ended_at": ended_at or timezone.now(),
                 "end_reason": "recovered",
             },
         )

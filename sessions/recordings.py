@@ -16,6 +16,7 @@ from django_q.tasks import async_task
 from sessions import events, keys
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.meter import Metered
+from sessions.audio.mp3decode import FRAME_BYTES
 from sessions.audio.mp3frames import FRAME_SAMPLES
 from sessions.models import Participant, Recording, Tier, VoiceSession, Waveform
 from sessions.storage import Stored, storage
@@ -183,21 +184,33 @@ def stored(row: Recording, found: Stored) -> None:
 
 
 def take_in(session: VoiceSession, parsed: keys.Parsed, found: Stored) -> Recording:
-    """The row of an object that is in storage already."""
+    """The row of an object that is in storage already. Fragments come first, then
+    chunks by their keys' order: each belongs to the connection that began last."""
     people = Participant.objects.filter(session=session)
     whose = parsed.participant
     person = people.filter(public_id=whose).first() if whose else None
-    start = 0
+    start, connection = 0, ""
     if parsed.started_at is not None and session.started_at is not None:
         into = parsed.started_at - session.started_at
-        start = max(round(into.total_seconds() * TIMELINE_RATE), 0)
+        # The frame that is nearest: keys know the millisecond.
+        frame = round(into.total_seconds() * TIMELINE_RATE / FRAME_SAMPLES)
+        start = max(frame, 0) * FRAME_SAMPLES
+        connection = f"{whose}-{keys.stamp(parsed.started_at)}"
+    if parsed.tier == Tier.CHUNK and person is not None:
+        began = start + TIMELINE_RATE  # what arrived first was on its way before
+        theirs = Recording.objects.filter(participant=person, start__lte=began)
+        before = theirs.exclude(connection="").order_by("start").last()
+        connection = before.connection if before else connection
+    is_track = parsed.tier in (Tier.CHUNK, Tier.FRAGMENT)
     row, _ = Recording.objects.get_or_create(
         key=found.key,
         defaults={
             "session": session,
             "participant": person,
             "tier": parsed.tier,
-            "start": start // FRAME_SAMPLES * FRAME_SAMPLES,
+            "connection": connection,
+            "start": start,
+            "duration": samples_in(found.size) if is_track else 0,
             "size": found.size,
             "md5": found.md5,
             "state": Recording.State.STORED,
@@ -205,6 +218,20 @@ def take_in(session: VoiceSession, parsed: keys.Parsed, found: Stored) -> Record
         },
     )
     return row
+
+
+def place_by_chunks(session_id: int) -> None:
+    """Put fragments that were taken in where their first chunk stands: a fragment's
+    key says when its connection opened, and no more."""
+    for fragment in of_tier(session_id, Tier.FRAGMENT):
+        if chunks := chunks_of(session_id, fragment.connection):
+            Recording.objects.filter(pk=fragment.pk).update(start=chunks[0].start)
+
+
+def samples_in(size: int) -> int:
+    """Of a track's file in storage. A fragment has two frames that hold none: one tells
+    of the rest, and the last is the decoder's delay; at its end that is silence."""
+    return size // FRAME_BYTES * FRAME_SAMPLES
 
 
 def failed(row: Recording, error: str, *, for_good: bool) -> None:
@@ -236,7 +263,8 @@ def without_fragment(session_id: int) -> list[str]:
     """The connections of which chunks are known, and no fragment yet."""
     rows = Recording.objects.filter(session_id=session_id)
     made = rows.filter(tier=Tier.FRAGMENT).values("connection")
-    chunks = rows.filter(tier=Tier.CHUNK).exclude(connection__in=made)
+    chunks = rows.filter(tier=Tier.CHUNK).exclude(connection="")
+    chunks = chunks.exclude(connection__in=made)
     return sorted(set(chunks.values_list("connection", flat=True)))
 
 

@@ -1,4 +1,4 @@
-"""`manage.py recover [SESSION] [--all] [--dry-run]`: what a crash left on this host."""
+"""`manage.py recover [SESSION] [--all] [--dry-run]`: what a crash left behind."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions import recovery
+from sessions import recovery, restoring
 
 
 class Command(BaseCommand):
-    help = "Carry the sound that a crash left on this host to its finished recording."
+    help = "Carry sound left on this host, or in storage alone, to its finished recording."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("session", nargs="?", type=UUID)
@@ -22,7 +22,9 @@ class Command(BaseCommand):
         session = options["session"]
         if (session is None) == (not options["everything"]):
             raise CommandError("Name one session, or say --all.")
-        results = recovery.recover(session, dry_run=options["dry_run"])
+        dry_run = options["dry_run"]
+        results = recovery.recover(session, dry_run=dry_run)
+        results += restoring.restore(session, dry_run=dry_run)
         for one in results:
             self.stdout.write(f"{one.public_id}: {one.found}: {one.done}")
         if not results:
