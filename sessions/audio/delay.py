@@ -27,7 +27,7 @@ RATE_MOST = 300e-6
 RATE_DOUBT = 150e-6
 """How far an unmeasured rate may lie from nominal."""
 BLUR = samples(1)
-"""A minimum is never known better than this."""
+"""A minimum is never known better than this: what differs by less is the same."""
 TRUST = samples(5)
 """A floor that may be further off than this is measured anew."""
 CLIP = samples(100)

@@ -9,7 +9,7 @@ its loudness; time comes in with each packet and with `tick`.
 
 from __future__ import annotations
 
-from sessions.audio.delay import DelayFloor
+from sessions.audio.delay import BLUR, DelayFloor
 from sessions.audio.drift import samples
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.quiet import QuietSteps
@@ -186,11 +186,13 @@ class RtpClock:
         dropped = 0
         if self._origin is None or self._begins_spurt(timed):
             self._runs_on = self._runs_on or not self._paused
-            self._origin = max(round(floor), self._end - packet.timestamp)
+            origin = max(round(floor), self._end - packet.timestamp)
+            if self._origin is None or abs(origin - self._origin) > BLUR:
+                self._origin = origin
             self._steps.begin(now)
         elif not packet.concealed:
-            error, longest = floor - self._origin, packet.samples // 2
-            shift = self._steps.due(error, at=now, rms=packet.rms, longest=longest)
+            error, length = floor - self._origin, packet.samples
+            shift = self._steps.due(error, at=now, rms=packet.rms, length=length)
             self._origin += shift
             dropped = max(-shift, 0)
         self._last, self._paused = timed, False

@@ -70,19 +70,24 @@ def bursting(run: list[Timed], now: int) -> bool:
 def stood_still(run: list[Timed], last: Timed, *, runs_on: bool) -> bool:
     """Whether the sender's clock stopped between `last` and these, which came late. If
     they came at once, and not very late, they are rather what a stall held up."""
-    arrivals = [h.arrival for h in run]
-    sent = run[-1].packet.timestamp - run[0].packet.timestamp
-    if max(arrivals) - min(arrivals) > max(AT_ONCE, sent // 4):
+    if not _at_once(run):
         return True
     return run[0].offset - last.offset > (STALL_RARE if runs_on else STALL_MAX)
 
 
 def end_of_spurt(run: list[Timed], last: Timed) -> int:
-    """How many of these are left of the spurt before. A sender ends one with packets
-    of silence and begins one with sound: between them its clock stood still."""
+    """How many of these are left of the spurt before, held up by a stall. A sender ends
+    one with packets of silence and begins one with sound: between them its clock stood
+    still. What came in its own time is no such end, but a pause between words."""
     if last.silent and not run[0].silent:
         return 0
     for i in range(1, len(run)):
         if run[i - 1].silent and not run[i].silent:
-            return i
+            return i if _at_once(run[:i]) else 0
     return 0
+
+
+def _at_once(run: list[Timed]) -> bool:
+    arrivals = [h.arrival for h in run]
+    sent = run[-1].packet.timestamp - run[0].packet.timestamp
+    return max(arrivals) - min(arrivals) <= max(AT_ONCE, sent // 4)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from sessions.audio.quiet import QuietSteps
 from sessions.audio.rtpclock import RtpClock
 from sessions.audio.stamped import Placement, Stamped, holes
 
@@ -188,6 +190,48 @@ def test_an_open_microphone_is_corrected_where_it_is_quiet(ppm: float) -> None:
     assert all(p.packet.rms == QUIET for p in placed if p.dropped)
     assert 0 < max(map(abs, steps(placed))) <= 3 * 48
     assert max(map(abs, errors_ms(sender, placed))) < 12
+
+
+def test_a_pause_between_words_is_no_end_of_the_spurt_before() -> None:
+    """The spurt's own end is lost, with the packets of silence a sender ends it by."""
+    sender, clock = Sender(stops=True), RtpClock()
+    placed = place(clock, sender.speak(3.0))
+    sender.is_silent(3.4)
+    sender.timestamp += 18 * PACKET
+    sender.lost = 18
+    spurt = [sender.speak(0.18), sender.speak(0.02, rms=1.0), sender.speak(1.0)]
+    placed += place(clock, [packet for part in spurt for packet in part])
+    assert max(map(abs, errors_ms(sender, placed))) < 20
+
+
+def test_a_reader_that_waits_a_little_moves_no_spurt() -> None:
+    """What comes without loss stays exact, though its stamps are not."""
+    sender, clock = Sender(jitter_s=0.0), RtpClock()
+    placed: list[Placement] = []
+    for late_s in (0.0006, 0.0, 0.0003):
+        spurt = sender.speak(0.7)
+        placed += place(
+            clock, [replace(p, arrival_s=p.arrival_s + late_s) for p in spurt]
+        )
+        sender.is_silent(1.0)
+    assert steps(placed) == []
+
+
+def test_a_consonant_is_not_quiet_enough_to_step_in() -> None:
+    """Nobody fell silent in the last ten seconds: what is quietest is still speech."""
+    quiet, at = QuietSteps(), 0
+    steps = []
+    for pause, levels in (
+        (50, [LOUD] * 20 + [0.0] * 5),
+        (0, [LOUD] * 600 + [30.0] * 4),
+    ):
+        quiet.begin(at)
+        for rms in levels:
+            at += PACKET
+            steps.append(quiet.due(-900.0, at=at, rms=rms, length=PACKET))
+        at += pause * RATE
+    assert steps == [0] * 629
+    assert quiet.due(-900.0, at=at, rms=0.0, length=PACKET) == 0
 
 
 def test_positions_rise_and_never_overlap() -> None:
