@@ -116,7 +116,8 @@ class DriftCorrection:
     def _is_quiet(self, pcm: NDArray[np.int16]) -> bool:
         if not len(pcm):
             return True
-        rms = float(np.sqrt(np.mean(np.square(pcm.astype(np.float32)))))
+        loud = pcm.astype(np.float32)
+        rms = float(np.sqrt(np.vdot(loud, loud) / len(loud)))
         self._noise.add(self._now, rms)
         floor = self._noise.value
         return rms <= QUIET_RMS and (floor is None or rms <= 2 * floor + 1)
