@@ -2,6 +2,10 @@
 
 The truth (each packet's moment) stays here: what is under test gets sequence numbers,
 timestamps, arrivals and loudness, and is measured by where it puts the packets.
+
+The bot reads its socket in a thread of its own, which stamps each packet as it reads it
+and hands it to the event loop: stalls of the loop delay the hearing, not the stamp. The
+thread itself waits some milliseconds for the interpreter's lock at times.
 """
 
 from __future__ import annotations
@@ -36,7 +40,16 @@ class Road:
     duplicates: float = 0.01
     stalls: tuple[tuple[float, float], ...] = ()  # (begin, end) of the event loop's
     down: tuple[tuple[float, float], ...] = ()  # the bot was not there
-    stamped: bool = False  # by the kernel: a stall delays reading, not `arrival_s`
+    reader: bool = True  # a thread stamps what it reads; else the stalling loop does
+
+    def stamps(
+        self, at: NDArray[np.float64], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """When the reader has what arrives at `at`: most at once, a tenth of it after a
+        turn or two of the interpreter's lock, which is 5 ms."""
+        waits = rng.exponential(0.0002, len(at))
+        waits += (rng.random(len(at)) < 0.1) * rng.uniform(0, 0.01, len(at))
+        return np.maximum.accumulate(at + waits)
 
     def stall_end(self, at: float) -> float:
         """When what arrives at `at` is read."""
@@ -74,6 +87,31 @@ class Person:
     seed: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What somebody says, again and again, a packet in a row: int16 at 48 kHz."""
+
+    rows: NDArray[np.int16]  # (n, 960): first speech, then room noise or silence
+    starts: NDArray[np.int64]  # rows with which an utterance begins
+    speech_rows: int
+    sounding: NDArray[np.bool_]  # (n,): the voice itself sounds in it
+
+    def spoken(
+        self, onset: NDArray[np.bool_], speech: NDArray[np.bool_], *, seed: int
+    ) -> NDArray[np.int64]:
+        """The row of each packet: at every onset an utterance begins."""
+        rng = np.random.default_rng(seed)
+        at = np.arange(len(onset))
+        begins = np.maximum.accumulate(np.where(onset, at, 0))
+        start = rng.choice(self.starts, len(onset))[begins]
+        said = (start + at - begins) % self.speech_rows
+        rest = rng.integers(self.speech_rows, len(self.rows), len(at))
+        return np.where(speech, said, rest)
+
+    def rms(self) -> NDArray[np.float64]:
+        return np.sqrt(np.square(self.rows, dtype=np.float64).mean(axis=1))
+
+
 @dataclass(slots=True)
 class Sent:
     """A person's packets as they left, and the truth about them."""
@@ -85,10 +123,15 @@ class Sent:
     rms: NDArray[np.float64]
     speech: NDArray[np.bool_]
     onset: NDArray[np.bool_]
+    sounding: NDArray[np.bool_]  # no pause between two words
+    row: NDArray[np.int64]  # of the voice
 
 
-def speak(person: Person) -> Sent:
-    """Sparse speech: spurts of some seconds between silences, some of them long."""
+def speak(person: Person, voice: Voice | None = None) -> Sent:
+    """Sparse speech: spurts of some seconds between silences, some of them long.
+
+    Without a voice there is no sound, only a loudness, and a spurt has no pauses.
+    """
     rng = np.random.default_rng(person.seed)
     tick_s = 1 / RATE / (1 + person.ppm / 1e6)
     end = int((person.leaves_s - person.joins_s) / (PACKET * tick_s))
@@ -117,6 +160,10 @@ def speak(person: Person) -> Sent:
     loud, room = rng.uniform(800, 6000, end), rng.uniform(30, 60, end)
     quiet = room if person.open_mic else np.zeros(end)
     rms = np.where(speech, loud, quiet)[clock]
+    sounding, row = speech[clock], np.zeros(len(clock), np.int64)
+    if voice is not None:
+        row = voice.spoken(onset, speech, seed=person.seed)[clock]
+        rms, sounding = voice.rms()[row], speech[clock] & voice.sounding[row]
     count = np.arange(len(clock))
     sequence = person.first_sequence + count
     timestamp = person.first_timestamp + (count if person.stops else clock) * PACKET
@@ -134,6 +181,8 @@ def speak(person: Person) -> Sent:
         rms,
         speech[clock],
         onset[clock],
+        sounding,
+        row,
     )
 
 
@@ -164,8 +213,9 @@ def carry(sent: Sent, road: Road, *, seed: int) -> Arrivals:
     for begin, end in road.down:
         heard = (at < begin) | (at >= end)
         index, at = index[heard], at[heard]
-    read = np.array([road.stall_end(float(t)) for t in at])
-    return Arrivals(index, read, at if road.stamped else read)
+    stamp = road.stamps(at, np.random.default_rng(seed + 1)) if road.reader else at
+    read = np.array([road.stall_end(float(t)) for t in stamp])
+    return Arrivals(index, read, stamp if road.reader else read)
 
 
 @dataclass(slots=True)
@@ -173,6 +223,7 @@ class Heard:
     """Where the packets were put, by their number in what was sent."""
 
     placements: list[Placement] = field(default_factory=list)
+    bots: list[int] = field(default_factory=list)  # with which placement each began
     counts: list[Counts] = field(default_factory=list)
     longest_wait_s: float = 0.0
 
@@ -183,6 +234,7 @@ def hear(sent: Sent, arrivals: Arrivals, road: Road) -> Heard:
     begins = [0.0, *[end for _, end in road.down], np.inf]
     for begin, end in pairwise(begins):
         mine = (arrivals.at_s >= begin) & (arrivals.at_s < end)
+        heard.bots.append(len(heard.placements))
         _Bot(sent, road, heard).run(arrivals, mine)
     return heard
 
@@ -272,10 +324,11 @@ def judge(sent: Sent, arrivals: Arrivals, heard: Heard) -> Verdict:
     spurt = np.cumsum(sent.onset)[number]
     first = np.flatnonzero(np.diff(spurt, prepend=0))
     first = first[sent.speech[number[first]]]
-    talk = sent.speech[number]
+    talk, sounds = sent.speech[number], sent.sounding[number]
     # A step is where the distance of two packets is not what it was when spoken.
     step = np.diff(error, prepend=error[0])
     within = talk & np.roll(talk, 1) & (np.diff(spurt, prepend=-1) == 0)
+    within &= sounds | np.roll(sounds, 1)
     within &= np.diff(moment, prepend=moment[0]) < 2.0  # no bot restarted in between
     span = min(600.0, (moment[-1] - moment[0]) / 3)
     begin, close = moment < moment[0] + span, moment > moment[-1] - span
@@ -291,7 +344,7 @@ def judge(sent: Sent, arrivals: Arrivals, heard: Heard) -> Verdict:
         median_ms=float(np.median(error)),
         p99_ms=float(np.quantile(np.abs(error), 0.99)),
         drift_ms=float(np.median(error[close]) - np.median(error[begin])),
-        cuts=int((within & (step < -0.1)).sum() + (talk & (dropped > 0)).sum()),
+        cuts=int((within & (step < -0.1)).sum() + (sounds & (dropped > 0)).sum()),
         inserted=int((within & (step > 0.1)).sum()),
         corrections=int(((np.abs(step) > 0.1) & ~within).sum()),
         unplaced=len(set(arrivals.index.tolist()) - set(number.tolist())),
