@@ -111,14 +111,13 @@ def note(made: Made) -> Recording:
         },
     )
     if made.metered is not None:
-        Waveform.objects.update_or_create(
-            recording=row,
-            defaults={
-                "peaks": made.metered.peak_bytes,
-                "energies": made.metered.energy_bytes,
-            },
-        )
+        _keep(row, made.metered)
     return row
+
+
+def _keep(row: Recording, metered: Metered) -> None:
+    found = {"peaks": metered.peak_bytes, "energies": metered.energy_bytes}
+    Waveform.objects.update_or_create(recording=row, defaults=found)
 
 
 def unreadable(
@@ -273,6 +272,14 @@ def chunks_of(session_id: int, connection: str) -> list[Recording]:
     return list(rows.filter(connection=connection).order_by("start", "pk"))
 
 
+def stored_connections(session_id: int) -> set[str]:
+    """The connections of which storage has the fragment."""
+    rows = Recording.objects.filter(
+        session_id=session_id, tier=Tier.FRAGMENT, state=Recording.State.STORED
+    )
+    return set(rows.values_list("connection", flat=True))
+
+
 def of_tier(session_id: int, tier: Tier) -> list[Recording]:
     rows = Recording.objects.filter(session_id=session_id, tier=tier)
     return list(rows.select_related("participant").order_by("start", "pk"))
@@ -285,19 +292,20 @@ def of_session(session_id: int) -> list[Recording]:
 
 
 def metered(session_id: int, connection: str) -> dict[int, Metered]:
-    """What was metered of a connection's chunks, by their first frame."""
-    rows = Recording.objects.filter(
-        session_id=session_id,
-        connection=connection,
-        tier=Tier.CHUNK,
-        waveform__isnull=False,
-    )
-    return {
-        row.start // FRAME_SAMPLES: Metered.of(
-            row.waveform.peaks, row.waveform.energies
-        )
-        for row in rows.select_related("waveform")
-    }
+    """What was metered of a connection's chunks, by their start."""
+    rows = Waveform.objects.filter(
+        recording__session=session_id,
+        recording__connection=connection,
+        recording__tier=Tier.CHUNK,
+    ).select_related("recording")
+    return {row.recording.start: Metered.of(row.peaks, row.energies) for row in rows}
+
+
+def keep_metered(session_id: int, connection: str, metered: dict[int, Metered]) -> None:
+    """For chunks whose rows were made without it, by their start."""
+    for row in chunks_of(session_id, connection):
+        if row.start in metered:
+            _keep(row, metered[row.start])
 
 
 def waveform(session_id: int, recording_id: int) -> Metered | None:

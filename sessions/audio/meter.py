@@ -6,7 +6,6 @@ piece by piece joins without a seam.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -38,12 +37,11 @@ class Metered:
         )
 
     @classmethod
-    def joined(cls, parts: Iterable[Metered]) -> Metered:
-        """Of pieces that follow each other."""
-        parts = list(parts)
-        return Metered(
-            np.concatenate([part.peaks for part in parts]),
-            np.concatenate([part.energies for part in parts]),
+    def joined(cls, parts: dict[int, Metered]) -> Metered:
+        """Of pieces by their start (a position); what is missing between is silent."""
+        return cls(
+            _laid_out({start // PIXEL: part.peaks for start, part in parts.items()}),
+            _laid_out({start // BLOCK: part.energies for start, part in parts.items()}),
         )
 
     @property
@@ -53,6 +51,16 @@ class Metered:
     @property
     def energy_bytes(self) -> bytes:
         return self.energies.astype("<f4", copy=False).tobytes()
+
+
+def _laid_out(parts: dict[int, NDArray[Any]]) -> NDArray[Any]:
+    """By the number of each one's first row, from the least on."""
+    first = min(parts)
+    rows = max(number + len(part) for number, part in parts.items()) - first
+    found = np.zeros((rows, *parts[first].shape[1:]), parts[first].dtype)
+    for number, part in parts.items():
+        found[number - first :][: len(part)] = part
+    return found
 
 
 class Meter:

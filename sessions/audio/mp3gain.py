@@ -161,6 +161,11 @@ def normalised(
     Holes and damaged frames come out as silent frames. Raises what the track raises.
     """
     choice = choose(measure(track), target_lufs=target_lufs, ceiling_dbtp=ceiling_dbtp)
+    yield from levelled(track, choice)
+
+
+def levelled(track: TrackReader, choice: Choice) -> Iterator[bytes]:
+    """The same with steps that were chosen before."""
     for first, end in _batches(track):
         begin = 2 * (first - track.first_frame)
         steps = choice.steps[begin : begin + 2 * (end - first)]

@@ -113,7 +113,7 @@ def test_a_chunk_made_again_has_the_same_waveform(
         start = one.first_frame * FRAME_SAMPLES
         end = start + one.frames * FRAME_SAMPLES
         assert len(one.metered.peaks) == end // PIXEL - start // PIXEL
-    whole = Metered.joined([one.metered for one in sealed])
+    whole = Metered.joined({s.first_frame * FRAME_SAMPLES: s.metered for s in sealed})
     begin = (track[10].position - sealed[0].first_frame * FRAME_SAMPLES) // PIXEL
     assert whole.peaks[begin : begin + 5].any()
     silent = track[99].end // PIXEL - sealed[0].first_frame * FRAME_SAMPLES // PIXEL + 2

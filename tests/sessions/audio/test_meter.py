@@ -29,12 +29,13 @@ def plain(sound: NDArray[np.int16]) -> tuple[NDArray[np.int8], NDArray[np.float6
 def test_pieces_gaps_and_cuts_anywhere_give_what_the_whole_has(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pieces = scattered(SAMPLES, gaps=(0, 12_000), bursts=(1, 9_000), seed=seed)
-    meter, cuts = Meter(0), []
+    meter, cuts, at = Meter(0), {}, 0
     for position, pcm in pieces:
         meter.add(position, pcm)
         if rng.random() < 0.4:
-            cuts.append(meter.cut(position + len(pcm) - int(rng.integers(2_000))))
-    found = Metered.joined([*cuts, meter.cut(SAMPLES)])
+            end = max(at, position + len(pcm) - int(rng.integers(2_000)))
+            cuts[at], at = meter.cut(end), end
+    found = Metered.joined({**cuts, at: meter.cut(SAMPLES)})
     peaks, energies = plain(laid_out(pieces, SAMPLES))
     assert np.array_equal(found.peaks, peaks)
     assert found.energies == pytest.approx(energies, rel=1e-4, abs=1e-9)
@@ -52,6 +53,13 @@ def test_chunks_of_a_late_track_meet_on_the_sessions_grid() -> None:
     assert len(second.energies) == SAMPLES // BLOCK - cut // BLOCK
     assert first.peaks[0].tolist() == [0, 7]  # silent until it begins
     assert first.peaks[1:].tolist() == [[7, 7]] * (len(first.peaks) - 1)
+
+
+def test_what_is_missing_between_two_pieces_is_silent() -> None:
+    part = Metered(np.ones((2, 2), np.int8), np.ones(1, np.float32))
+    whole = Metered.joined({3 * BLOCK: part, 5 * BLOCK: part})
+    assert whole.energies.tolist() == [1, 0, 1]
+    assert whole.peaks[:, 0].tolist() == [1, 1, 0, 0, 1, 1]
 
 
 def test_what_is_stored_is_read_as_it_was() -> None:
