@@ -6,6 +6,7 @@ the helper is `envsecret`. The README's table is held against this file by a tes
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -70,6 +71,20 @@ def envsecret(name: str, default: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as e:
         raise ImproperlyConfigured(f"{name}_FILE cannot be read: {path}") from e
+
+
+def envtexts(name: str, default: str) -> dict[str, str]:
+    """Texts by language, from JSON; `*` is any other language, as is a plain text."""
+    value = envstr(name, default)
+    if not value.startswith("{"):
+        return {"*": value} if value else {}
+    try:
+        texts = json.loads(value)
+    except ValueError as e:
+        raise ImproperlyConfigured(f"{name} is not JSON: {e}") from e
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise ImproperlyConfigured(f"{name} must name one text for each language")
+    return {language.strip().lower(): text for language, text in texts.items()}
 
 
 def _number(name: str, default: str, kind: type[int] | type[float]) -> float:
@@ -360,6 +375,33 @@ STT_ENGINE = envstr("STT_ENGINE", "transcripts.stt.WhisperEngine")
 TONE_CLASSIFIER_URL = envstr("TONE_CLASSIFIER_URL", "").rstrip("/")
 TONE_CLASSIFIER = envchoice("TONE_CLASSIFIER", "", of=("", "mock"))
 TONE_MIN_CONFIDENCE = envfloat("TONE_MIN_CONFIDENCE", 0.5)
+
+# --- phone ------------------------------------------------------------------------
+
+AUDIOSOCKET_HOST = envstr("AUDIOSOCKET_HOST", "127.0.0.1")
+AUDIOSOCKET_PORT = envint("AUDIOSOCKET_PORT", 9092)
+# Kind 0x10 is 8 kHz; a c(slin16) leg of an Asterisk before 20.17 sends 16 kHz under it.
+AUDIOSOCKET_KIND10_RATE = int(
+    envchoice("AUDIOSOCKET_KIND10_RATE", "8000", of=("8000", "16000"))
+)
+AUDIOSOCKET_ALLOW = envlist("AUDIOSOCKET_ALLOW", "")
+AUDIOSOCKET_STRICT = envbool("AUDIOSOCKET_STRICT", default=False)
+AUDIOSOCKET_MAX_CALLS = envint("AUDIOSOCKET_MAX_CALLS", 300, least=1)
+CALL_SILENCE_S = envfloat("CALL_SILENCE_S", 10.0)
+CALL_MAX_S = envfloat("CALL_MAX_S", 14400.0)
+CALL_STORE_TTL_S = envint("CALL_STORE_TTL_S", 1800, least=1)
+FILLER_DELAY_S = envfloat("FILLER_DELAY_S", 3.0)
+# What a call says by itself; what is not set is said as bot/phone/prompts.py has it.
+CALL_GREETING = envtexts("CALL_GREETING", "")
+CALL_STILL_THERE = envtexts("CALL_STILL_THERE", "")
+CALL_FILLER = envtexts("CALL_FILLER", "")
+CALL_APOLOGY = envtexts("CALL_APOLOGY", "")
+CALL_GOODBYE = envtexts("CALL_GOODBYE", "")
+# A caller's "Hello?" would otherwise cut off that the call is recorded.
+CALL_GREETING_INTERRUPTIBLE = envbool("CALL_GREETING_INTERRUPTIBLE", default=False)
+# Where the bot process says how it is.
+BOT_HEALTH_HOST = envstr("BOT_HEALTH_HOST", "127.0.0.1")
+BOT_HEALTH_PORT = envint("BOT_HEALTH_PORT", 8080)
 
 # --- logs -------------------------------------------------------------------------
 

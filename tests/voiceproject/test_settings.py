@@ -156,3 +156,28 @@ def test_processes_that_start_at_once_agree_on_the_secret_key(tmp_path: Path) ->
         }
     assert len(keys) == 1
     assert keys == {path.read_text(encoding="ascii").strip()}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", {}),
+        (" Hello! ", {"*": "Hello!"}),
+        ('{"en": "Hello!", " UK": "Вітаю!"}', {"en": "Hello!", "uk": "Вітаю!"}),
+        ('{"*": ""}', {"*": ""}),
+    ],
+)
+def test_it_reads_texts_by_language(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: dict[str, str]
+) -> None:
+    given(monkeypatch, value)
+    assert settings.envtexts(NAME, "") == expected
+
+
+@pytest.mark.parametrize("value", ["{", "{}}", '{"en": 1}', '{"en": null}', "{en: a}"])
+def test_it_refuses_texts_that_are_none(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    given(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match=NAME):
+        settings.envtexts(NAME, "")
