@@ -7,15 +7,17 @@ bytes. Writes into the connection's own folder, which the caller has taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 
 from sessions import keys, participants, recordings
-from sessions.audio.frames import Placed
+from sessions.audio.frames import TIMELINE_RATE, Placed
 from sessions.audio.journal import Journal, JournalError
 from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
 from sessions.audio.mp3frames import (
@@ -31,9 +33,14 @@ from sessions.audio.original import write_flac
 from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Tape
 from sessions.models import Recording, Tier, VoiceSession
 from sessions.recordings import Made
-from sessions.spool import Folder
+from sessions.spool import Folder, is_file
+from sessions.storage.errors import FULL
 
 log = structlog.get_logger(__name__)
+
+NOTHING = "neither the journal nor a chunk is what it should be"
+LATER = timedelta(days=1)
+"""A connection may outlast its session by moments, clocks may differ by minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +53,32 @@ class Extent:
     fault: str = ""
 
 
-def fragment(session: VoiceSession, folder: Folder) -> None:
-    key = f"{keys.session_prefix(session.public_id)}full/FULL-{folder.name}.mp3"
+def fragment(session: VoiceSession, folder: Folder) -> bool:
+    """Make a connection's fragment; False when the disk is full: try again."""
+    key = _key(session, folder)
     whose = keys.parse(key)
     if whose is None or whose.participant is None:
-        return  # a folder that is none of ours
+        return True  # a folder that is none of ours
     stored = Recording.objects.filter(key=key, state=Recording.State.STORED).first()
     if stored is not None:
-        if not stored.error or _extent(folder) is None:
-            return
+        if not stored.error or _read_extent(folder) is None:
+            return True
         recordings.forget([stored])  # made without this journal, which is whole
     person = participants.restore(session.pk, whose.participant)
     try:
+        folder.set_aside()
         made = _joined(session, folder)
     except (JournalError, ForeignTrackError, OSError, ValueError) as e:
+        if isinstance(e, OSError) and e.errno in FULL:
+            log.warning("recording.disk_full", session=session.pk)
+            return False
         # A file nobody can read: told on its row, and the rest of the session goes on.
         log.exception("recording.unreadable", session=session.pk)
         row = recordings.unreadable(session.pk, person, key=key, connection=folder.name)
         recordings.failed(row, f"Not readable: {e}", for_good=True)
-        return
+        return True
     if made is None:  # a connection without a sound
-        return
+        return True
     recordings.note(
         Made(
             session_id=session.pk,
@@ -81,28 +93,53 @@ def fragment(session: VoiceSession, folder: Folder) -> None:
             error=made.fault,
         )
     )
+    return True
+
+
+def _key(session: VoiceSession, folder: Folder) -> str:
+    return f"{keys.session_prefix(session.public_id)}full/FULL-{folder.name}.mp3"
+
+
+def has_sound(session: VoiceSession, folder: Folder) -> bool:
+    """Whether there is anything in it to make a fragment of, readable or not."""
+    if keys.parse(_key(session, folder)) is None:
+        return False  # none of ours
+    if folder.chunks():
+        return True
+    try:
+        return next(_journal(folder), None) is not None
+    except (JournalError, OSError):
+        return True
 
 
 def original(session: VoiceSession, folder: Folder) -> None:
-    """What arrived, lossless; nothing where the journal cannot be read."""
+    """What arrived, lossless; nothing where the journal cannot be read. Raises
+    OSError."""
     key = f"{keys.session_prefix(session.public_id)}original/{folder.name}.flac"
     whose = keys.parse(key)
-    extent = _extent(folder)
-    if whose is None or whose.participant is None or extent is None:
+    if whose is None or whose.participant is None:
         return
-    if Recording.objects.filter(key=key).exists():
+    if Recording.objects.filter(key=key, state=Recording.State.STORED).exists():
         return
-    with folder.journal.open("rb") as file:
-        journal = Journal(file)
-        path = folder.original
-        write_flac(path, journal.placed(), rate=journal.head.rate)
+    measure = _Measure()
+    try:
+        with folder.journal.open("rb") as file:
+            journal = Journal(file)
+            sound = measure.of(journal.placed())
+            write_flac(folder.original, sound, rate=journal.head.rate)
+    except (FileNotFoundError, ValueError):
+        return  # there is none, or it is none, or without sound
+    with folder.original.open("rb") as file:
+        os.fsync(file.fileno())
+    extent = measure.extent
+    assert extent is not None
     person = participants.restore(session.pk, whose.participant)
     recordings.note(
         Made(
             session_id=session.pk,
             tier=Tier.ORIGINAL,
             key=key,
-            path=path,
+            path=folder.original,
             start=extent.start,
             duration=extent.end - extent.start,
             participant_id=person.pk,
@@ -114,11 +151,21 @@ def original(session: VoiceSession, folder: Folder) -> None:
 
 def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
     """Join a connection's chunks into its fragment; None if it has no sound."""
-    extent = _extent(folder)
-    if extent is not None and not _is_complete(folder, extent):
-        _make_again(folder)
+    try:
+        extent = _extent(folder)
+        fault = ""
+    except (JournalError, OSError):
+        # The chunks are all there is: better than nothing.
+        log.exception("recording.journal_unreadable", folder=folder.name)
+        extent, fault = None, "Made of its chunks: the journal is damaged."
     chunks = folder.chunks()
+    if extent is not None:
+        _refuse_endless(session, extent)
+        if not _is_complete(chunks, extent):
+            chunks = _made_again(folder)
     if not chunks:
+        if fault:
+            raise JournalError(NOTHING)
         return None
     first, last = chunks[0][0], chunks[-1]
     frames = last[0] - first + last[1].stat().st_size // FRAME_BYTES
@@ -126,11 +173,18 @@ def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
     end = extent.end if extent else start + max(frames * FRAME_SAMPLES - DELAY, 0)
     pieces = [piece for chunk in chunks if len(piece := _piece(*chunk))]
     if not pieces:
-        raise JournalError("neither the journal nor a chunk is what it should be")
+        raise JournalError(NOTHING)
     _write_fragment(folder.fragment, pieces, start=start, end=end)
-    if extent is None:
-        return Extent(start, end, fault="Made of its chunks: the journal is damaged.")
-    return Extent(start, end, extent.gaps)
+    return Extent(start, end, extent.gaps if extent else (), fault)
+
+
+def _refuse_endless(session: VoiceSession, extent: Extent) -> None:
+    """Sound cannot stand where its session was over long since: hours of silence would
+    be made up to there."""
+    assert session.started_at is not None
+    lasted = (session.ended_at or timezone.now()) - session.started_at
+    if extent.end > (lasted + LATER).total_seconds() * TIMELINE_RATE:
+        raise JournalError("it holds sound from long after the session's end")
 
 
 def _piece(first_frame: int, path: Path) -> Piece:
@@ -160,45 +214,72 @@ def _write_fragment(path: Path, pieces: list[Piece], *, start: int, end: int) ->
         os.fsync(file.fileno())
 
 
+class _Measure:
+    """Looks at sound that goes by: where it begins, ends, and what is missing."""
+
+    def __init__(self) -> None:
+        self._start: int | None = None
+        self._end = 0
+        self._gaps: list[tuple[int, int]] = []
+
+    def of(self, sound: Iterable[Placed]) -> Iterator[Placed]:
+        for placed in sound:
+            if self._start is None:
+                self._start = placed.position
+            elif placed.position - self._end > GAP:
+                self._gaps.append((self._end, placed.position))
+            self._end = placed.end
+            yield placed
+
+    @property
+    def extent(self) -> Extent | None:
+        """None while there was no sound."""
+        if self._start is None:
+            return None
+        return Extent(self._start, self._end, tuple(self._gaps))
+
+
 def _extent(folder: Folder) -> Extent | None:
-    """What the journal says; None for a connection without sound, or a journal."""
-    start: int | None = None
-    end = 0
-    gaps: list[tuple[int, int]] = []
-    for placed in _journal(folder):
-        if start is None:
-            start = placed.position
-        elif placed.position - end > GAP:
-            gaps.append((end, placed.position))
-        end = placed.end
-    return None if start is None else Extent(start, end, tuple(gaps))
+    """What the journal says; None for a connection without sound, or without journal
+    and chunks. Raises JournalError, OSError."""
+    measure = _Measure()
+    for _ in measure.of(_journal(folder)):
+        pass
+    return measure.extent
+
+
+def _read_extent(folder: Folder) -> Extent | None:
+    try:
+        return _extent(folder)
+    except (JournalError, OSError):
+        return None
 
 
 def _journal(folder: Folder) -> Iterator[Placed]:
-    if not folder.journal.exists():
-        return
+    if not is_file(folder.journal):
+        if any(folder.path.iterdir()):
+            raise JournalError("There is no journal.")
+        return  # its process died before it had written anything
     with folder.journal.open("rb") as file:
-        try:
-            yield from Journal(file).placed()
-        except JournalError:
-            # The chunks are all there is: better than nothing.
-            log.exception("recording.journal_unreadable", folder=folder.name)
+        yield from Journal(file).placed()
 
 
-def _is_complete(folder: Folder, extent: Extent) -> bool:
-    """Whether the sealed chunks are in a row, and reach to the sound's end."""
+def _is_complete(chunks: list[tuple[int, Path]], extent: Extent) -> bool:
+    """Whether the sealed chunks are in a row and whole, and reach to the sound's
+    end."""
     frame = extent.start // FRAME_SAMPLES
-    for first, path in folder.chunks():
-        if first != frame:
+    for first, path in chunks:
+        data = path.read_bytes()
+        if first != frame or repaired(data) != data:
             return False
-        frame += path.stat().st_size // FRAME_BYTES
+        frame += len(data) // FRAME_BYTES
     return frame * FRAME_SAMPLES >= extent.end
 
 
-def _make_again(folder: Folder) -> None:
-    """Make all chunks from the journal: the ones that were whole become the same."""
+def _made_again(folder: Folder) -> list[tuple[int, Path]]:
+    """All chunks, from the journal: the ones that were whole become the same."""
     tape = Tape(folder, chunk_s=settings.RECORDING_CHUNK_S)
-    for placed in _journal(folder):
-        tape.put(placed)
-    tape.finish()
+    sealed = [chunk for placed in _journal(folder) for chunk in tape.put(placed)]
+    sealed += tape.finish()
     log.info("recording.made_again", folder=folder.name)
+    return [(chunk.first_frame, chunk.path) for chunk in sealed]

@@ -17,7 +17,16 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from sessions import events, joining, keys, participants, recordings, spool, tracks
+from sessions import (
+    durable,
+    events,
+    joining,
+    keys,
+    participants,
+    recordings,
+    spool,
+    tracks,
+)
 from sessions.audio.masterfile import write_master
 from sessions.audio.mp3decode import (
     FRAME_BYTES,
@@ -73,9 +82,15 @@ def clear(session_id: int) -> bool:
     if session.record and recordings.spooled(session_id):
         return False
     failed = recordings.failed_connections(session_id)
+    made = recordings.stored_connections(session_id)
+    durable.sync_rows()  # rows are what is left of a spool
     for folder in spool.folders(session.public_id):
         with folder.taken() as is_ours:
             if not is_ours:
+                return False
+            is_known = not session.record or folder.name in failed | made
+            if not is_known and joining.has_sound(session, folder):
+                recordings.replace_master(session_id)  # it came after the fragments
                 return False
             if folder.name not in failed:
                 folder.drop()
@@ -105,8 +120,8 @@ def _fragments(session: VoiceSession) -> bool:
         with folder.taken() as is_ours:
             if not is_ours:
                 return False
-            if session.record:
-                joining.fragment(session, folder)
+            if session.record and not joining.fragment(session, folder):
+                return False
             if session.record and settings.KEEP_ORIGINALS:
                 joining.original(session, folder)
     return all(
@@ -130,9 +145,7 @@ def _adopted(session: VoiceSession, connection: str) -> bool:
         log.warning("recording.not_fetched", session=session.pk, code=e.code)
         return not e.retryable
     with folder.taken() as is_ours:
-        if is_ours:
-            joining.fragment(session, folder)
-    return is_ours
+        return is_ours and joining.fragment(session, folder)
 
 
 def _fetch_all(chunks: list[Recording], folder: Folder, work: Path) -> None:
