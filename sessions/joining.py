@@ -19,6 +19,7 @@ from django.utils import timezone
 from sessions import keys, participants, recordings
 from sessions.audio.frames import TIMELINE_RATE, Placed
 from sessions.audio.journal import Journal, JournalError
+from sessions.audio.meter import Metered
 from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
 from sessions.audio.mp3frames import (
     DELAY,
@@ -28,11 +29,11 @@ from sessions.audio.mp3frames import (
     repaired,
     silent_frame,
 )
-from sessions.audio.mp3gain import normalised
+from sessions.audio.mp3gain import choose, levelled, measure
 from sessions.audio.original import write_flac
-from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Tape
-from sessions.models import Recording, Tier, VoiceSession
-from sessions.recordings import Made
+from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Sealed, Tape
+from sessions.models import Participant, Recording, Tier, VoiceSession
+from sessions.recordings import Chunk, Made
 from sessions.spool import Folder, is_file
 from sessions.storage.errors import FULL
 
@@ -53,6 +54,15 @@ class Extent:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A fragment that is whole: its extent, how loud it is, and what was metered."""
+
+    extent: Extent
+    loudness_lufs: float | None
+    metered: Metered | None
+
+
 def fragment(session: VoiceSession, folder: Folder) -> bool:
     """Make a connection's fragment; False when the disk is full: try again."""
     key = _key(session, folder)
@@ -67,7 +77,7 @@ def fragment(session: VoiceSession, folder: Folder) -> bool:
     person = participants.restore(session.pk, whose.participant)
     try:
         folder.set_aside()
-        made = _joined(session, folder)
+        made = _joined(session, person, folder)
     except (JournalError, ForeignTrackError, OSError, ValueError) as e:
         if isinstance(e, OSError) and e.errno in FULL:
             log.warning("recording.disk_full", session=session.pk)
@@ -85,12 +95,14 @@ def fragment(session: VoiceSession, folder: Folder) -> bool:
             tier=Tier.FRAGMENT,
             key=key,
             path=folder.fragment,
-            start=made.start,
-            duration=made.end - made.start,
+            start=made.extent.start,
+            duration=made.extent.end - made.extent.start,
             participant_id=person.pk,
             connection=folder.name,
-            gaps=made.gaps,
-            error=made.fault,
+            gaps=made.extent.gaps,
+            loudness_lufs=made.loudness_lufs,
+            metered=made.metered,
+            error=made.extent.fault,
         )
     )
     return True
@@ -149,7 +161,9 @@ def original(session: VoiceSession, folder: Folder) -> None:
     )
 
 
-def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
+def _joined(
+    session: VoiceSession, person: Participant, folder: Folder
+) -> Joined | None:
     """Join a connection's chunks into its fragment; None if it has no sound."""
     try:
         extent = _extent(folder)
@@ -159,10 +173,12 @@ def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
         log.exception("recording.journal_unreadable", folder=folder.name)
         extent, fault = None, "Made of its chunks: the journal is damaged."
     chunks = folder.chunks()
+    metered = recordings.metered(session.pk, folder.name)
     if extent is not None:
         _refuse_endless(session, extent)
-        if not _is_complete(chunks, extent):
-            chunks = _made_again(folder)
+        if not (_is_complete(chunks, extent) and _are_metered(chunks, metered)):
+            chunks = _noted(session, person, folder, _made_again(folder))
+            metered = recordings.metered(session.pk, folder.name)
     if not chunks:
         if fault:
             raise JournalError(NOTHING)
@@ -174,8 +190,12 @@ def _joined(session: VoiceSession, folder: Folder) -> Extent | None:
     pieces = [piece for chunk in chunks if len(piece := _piece(*chunk))]
     if not pieces:
         raise JournalError(NOTHING)
-    _write_fragment(folder.fragment, pieces, start=start, end=end)
-    return Extent(start, end, extent.gaps if extent else (), fault)
+    loudness = _write_fragment(folder.fragment, pieces, start=start, end=end)
+    return Joined(
+        Extent(start, end, extent.gaps if extent else (), fault),
+        loudness,
+        Metered.joined(metered) if metered else None,
+    )
 
 
 def _refuse_endless(session: VoiceSession, extent: Extent) -> None:
@@ -194,24 +214,29 @@ def _piece(first_frame: int, path: Path) -> Piece:
     return Piece(path if good == data else good, first_frame)
 
 
-def _write_fragment(path: Path, pieces: list[Piece], *, start: int, end: int) -> None:
-    """One file from `start` to `end`, at the loudness that is wanted."""
+def _write_fragment(
+    path: Path, pieces: list[Piece], *, start: int, end: int
+) -> float | None:
+    """One file from `start` to `end`, at the loudness that is wanted, or as near as its
+    peaks let it; the loudness it has, in LUFS."""
     frames = frames_for(end - start)
     track = TrackReader(pieces)
+    choice = choose(
+        measure(track),
+        target_lufs=settings.LOUDNESS_LUFS,
+        ceiling_dbtp=settings.LOUDNESS_DBTP,
+    )
     with path.open("wb") as file:
         file.write(info_frame(frames, bitrate_kbps=KBPS, samples=end - start))
         file.write(silent_frame(KBPS) * (track.first_frame - start // FRAME_SAMPLES))
-        for part in normalised(
-            track,
-            target_lufs=settings.LOUDNESS_LUFS,
-            ceiling_dbtp=settings.LOUDNESS_DBTP,
-        ):
+        for part in levelled(track, choice):
             file.write(part)
         missing = frames + 1 - file.tell() // FRAME_BYTES
         file.write(silent_frame(KBPS) * max(missing, 0))
         file.truncate((frames + 1) * FRAME_BYTES)
         file.flush()
         os.fsync(file.fileno())
+    return choice.loudness_lufs
 
 
 class _Measure:
@@ -276,10 +301,24 @@ def _is_complete(chunks: list[tuple[int, Path]], extent: Extent) -> bool:
     return frame * FRAME_SAMPLES >= extent.end
 
 
-def _made_again(folder: Folder) -> list[tuple[int, Path]]:
+def _are_metered(chunks: list[tuple[int, Path]], metered: dict[int, Metered]) -> bool:
+    return all(first * FRAME_SAMPLES in metered for first, _ in chunks)
+
+
+def _noted(
+    session: VoiceSession, person: Participant, folder: Folder, made: list[Sealed]
+) -> list[tuple[int, Path]]:
+    """The chunks, each with its row and its waveform."""
+    for one in made:
+        whole = one.first_frame, one.frames, one.path, one.metered
+        recordings.note_chunk(Chunk(session.pk, person.pk, folder.name, *whole))
+    return [(one.first_frame, one.path) for one in made]
+
+
+def _made_again(folder: Folder) -> list[Sealed]:
     """All chunks, from the journal: the ones that were whole become the same."""
     tape = Tape(folder, chunk_s=settings.RECORDING_CHUNK_S)
     sealed = [chunk for placed in _journal(folder) for chunk in tape.put(placed)]
     sealed += tape.finish()
     log.info("recording.made_again", folder=folder.name)
-    return [(chunk.first_frame, chunk.path) for chunk in sealed]
+    return sealed

@@ -59,6 +59,13 @@ class Made:
 
 def sealed(chunk: Chunk) -> Recording:
     """The row of a sealed chunk, made once; a worker is called to store it."""
+    row = note_chunk(chunk)
+    ring(chunk.session_id)
+    return row
+
+
+def note_chunk(chunk: Chunk) -> Recording:
+    """The row of a sealed chunk; one that was made again keeps its own."""
     session = VoiceSession.objects.get(pk=chunk.session_id)
     person = Participant.objects.get(pk=chunk.participant_id)
     start = chunk.first_frame * FRAME_SAMPLES
@@ -73,9 +80,7 @@ def sealed(chunk: Chunk) -> Recording:
         connection=chunk.connection,
         metered=chunk.metered,
     )
-    row = note(made)
-    ring(session.pk)
-    return row
+    return note(made)
 
 
 def _chunk_key(session: VoiceSession, person: Participant, chunk: Chunk) -> str:
@@ -110,14 +115,10 @@ def note(made: Made) -> Recording:
             "error": made.error,
         },
     )
-    if made.metered is not None:
-        _keep(row, made.metered)
+    if (found := made.metered) is not None:
+        kept = {"peaks": found.peak_bytes, "energies": found.energy_bytes}
+        Waveform.objects.update_or_create(recording=row, defaults=kept)
     return row
-
-
-def _keep(row: Recording, metered: Metered) -> None:
-    found = {"peaks": metered.peak_bytes, "energies": metered.energy_bytes}
-    Waveform.objects.update_or_create(recording=row, defaults=found)
 
 
 def unreadable(
@@ -299,13 +300,6 @@ def metered(session_id: int, connection: str) -> dict[int, Metered]:
         recording__tier=Tier.CHUNK,
     ).select_related("recording")
     return {row.recording.start: Metered.of(row.peaks, row.energies) for row in rows}
-
-
-def keep_metered(session_id: int, connection: str, metered: dict[int, Metered]) -> None:
-    """For chunks whose rows were made without it, by their start."""
-    for row in chunks_of(session_id, connection):
-        if row.start in metered:
-            _keep(row, metered[row.start])
 
 
 def waveform(session_id: int, recording_id: int) -> Metered | None:
