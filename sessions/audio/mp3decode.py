@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,8 @@ class Piece:
 
 
 class TrackReader:
-    """One track, in windows of absolute positions (samples at 48 kHz)."""
+    """One track, in windows of absolute positions (samples at 48 kHz). Several threads
+    may read it at once."""
 
     def __init__(
         self, pieces: Sequence[Piece], *, decoder: Decoder | None = None
@@ -110,6 +112,7 @@ class TrackReader:
         for piece in pieces:
             _refuse_foreign(piece)
         self._decoder = decoder or best_decoder()
+        self._decoding = Lock()
         self._damaged: set[int] = set()
         self.first_frame = min((start for start, _, _ in self._spans), default=0)
         self.end_frame = max((end for _, end, _ in self._spans), default=0)
@@ -161,7 +164,8 @@ class TrackReader:
             return
         needed[0] = True
         fed = np.flatnonzero(needed)
-        sound = self._decoder.decode(frames[fed])
+        with self._decoding:
+            sound = self._decoder.decode(frames[fed])
         if not np.isfinite(sound @ sound):
             np.nan_to_num(sound, copy=False)
         np.clip(sound, -LOUDEST, LOUDEST, out=sound)

@@ -64,7 +64,8 @@ def test_what_stays_below_the_ceiling_is_not_touched() -> None:
 @pytest.mark.parametrize("size", [1_000, 48, 7_777, 53])
 def test_pieces_of_any_size_give_the_same_samples(size: int) -> None:
     pieces = [SOUND[at : at + size] for at in range(0, len(SOUND), size)]
-    assert np.array_equal(limited(*pieces, gain=1.3), limited(SOUND, gain=1.3))
+    apart = limited(*pieces, gain=1.3) - limited(SOUND, gain=1.3)
+    assert np.abs(apart).max() < 1e-6
 
 
 def test_it_delays_nothing_and_loses_nothing() -> None:
@@ -82,7 +83,7 @@ def test_a_peak_is_awaited_and_let_go_gently() -> None:
     assert gain[48 * 93] == 1
     assert gain[48 * 100] <= CEILING / 2.9
     assert np.abs(np.diff(gain)).max() < 0.004  # no step: 0.8 dB per ms
-    assert gain[48 * 160] == pytest.approx(1 - 0.72 / np.e, abs=0.08)
+    assert gain[48 * 113] == pytest.approx(1 - 0.72 / np.e, abs=0.05)
     assert gain[-1] > 0.999
 
 

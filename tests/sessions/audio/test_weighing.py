@@ -1,0 +1,27 @@
+"""Energies by matrices: those of the filter itself, in any pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sessions.audio.loudness import LiveKWeighting
+from sessions.audio.weighing import STEP, Weighing
+
+RANDOM = np.random.default_rng(3)
+SOUND = RANDOM.normal(0.01, 0.1, 1_234 * STEP).astype(np.float32)
+
+
+def test_the_energies_are_those_of_the_filter() -> None:
+    weighted = LiveKWeighting()(SOUND).reshape(-1, STEP)
+    expected = np.square(weighted).mean(axis=1)
+    assert Weighing()(SOUND) == pytest.approx(expected, rel=1e-3)
+
+
+def test_pieces_are_weighed_as_the_whole() -> None:
+    weigh = Weighing()
+    pieces = np.split(SOUND, [STEP, 7 * STEP, 700 * STEP, 700 * STEP])
+    found = np.concatenate([weigh(piece) for piece in pieces])
+    assert found == pytest.approx(Weighing()(SOUND), rel=1e-3)
+    weigh.reset()
+    assert weigh(SOUND[:STEP]) == pytest.approx(found[:1])
