@@ -30,15 +30,38 @@ def open_browser_session(
     record: bool = True,
 ) -> Opened:
     """Make a session that browsers can join, active from now on."""
-    with transaction.atomic():
-        session = VoiceSession.objects.create(
-            source=Source.BROWSER,
-            owner_id=owner.pk if owner else None,
-            user_id=str(owner.pk) if owner else "",
-            title=title,
-            language=language,
-            record=record,
-        )
-        lifecycle.advance(session.pk, State.ACTIVE)
-    session.refresh_from_db()
+    session = open_session(
+        source=Source.BROWSER,
+        owner=owner,
+        user_id=str(owner.pk) if owner else "",
+        title=title,
+        language=language,
+        record=record,
+    )
     return Opened(session, access.token_of(session))
+
+
+@transaction.atomic
+def open_session(
+    *,
+    source: Source,
+    owner: AbstractBaseUser | None,
+    channel_id: str = "",
+    user_id: str = "",
+    title: str = "",
+    language: str = "",
+    record: bool = True,
+) -> VoiceSession:
+    """Make a session of any source; its time zero is now."""
+    session = VoiceSession.objects.create(
+        source=source,
+        owner_id=owner.pk if owner else None,
+        channel_id=channel_id,
+        user_id=user_id,
+        title=title,
+        language=language,
+        record=record,
+    )
+    lifecycle.advance(session.pk, State.ACTIVE)
+    session.refresh_from_db()
+    return session

@@ -56,11 +56,11 @@ def still_open(session_ids: Iterable[int]) -> set[int]:
     return set(rows.values_list("pk", flat=True))
 
 
-def idle(source: str, *, since: datetime) -> list[int]:
-    """Active sessions of a source that nobody has renewed after `since`."""
+def idle(sources: Iterable[str], *, since: datetime) -> list[int]:
+    """Active sessions of these sources that nobody has renewed after `since`."""
     rows = VoiceSession.objects.filter(
         Q(heartbeat_at__lt=since) | Q(heartbeat_at=None),
-        source=source,
+        source__in=sources,
         state=State.ACTIVE,
         stop_requested_at=None,
     )

@@ -14,6 +14,8 @@ from sessions.models import Source
 
 log = structlog.get_logger(__name__)
 
+REAPED = (Source.BROWSER, Source.PHONE)
+"""Sources whose sessions somebody holds open: a page, or the line of a call."""
 HALF_ENDED_S = 30.0
 """A stop that was asked for this long ago and is not marked: its process died."""
 
@@ -29,7 +31,7 @@ class Reaped:
 
 
 async def cycle(*, now: datetime, watched_since: datetime | None = None) -> Reaped:
-    """End idle browser sessions and half-ended ones; ring for unfinished ends.
+    """End idle sessions and half-ended ones; ring for unfinished ends.
 
     `watched_since`: from when on the database could be written without a break. While
     it was away nobody could renew anything, and nobody is to blame for that.
@@ -37,9 +39,7 @@ async def cycle(*, now: datetime, watched_since: datetime | None = None) -> Reap
     since = now - timedelta(seconds=settings.SESSION_IDLE_TTL_S)
     candidates: list[int] = []
     if watched_since is None or watched_since <= since:
-        candidates = await database_sync_to_async(queries.idle)(
-            Source.BROWSER, since=since
-        )
+        candidates = await database_sync_to_async(queries.idle)(REAPED, since=since)
     gone = await database_sync_to_async(participants.leave_stale)(
         since=now - timedelta(seconds=participants.STALE_S)
     )

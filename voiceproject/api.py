@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from bot.api import router as calls_router
 from sessions.api import router as sessions_router
 from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
@@ -23,6 +24,7 @@ api.add_router("/sessions", sessions_router)
 api.add_router("/sessions", downloads_router)
 api.add_router("/sessions", waveforms_router)
 api.add_router("/sessions", transcripts_router)
+api.add_router("/calls", calls_router)
 
 
 def _error(request: HttpRequest, code: str, message: str, status: int) -> HttpResponse:
