@@ -403,6 +403,38 @@ CALL_GREETING_INTERRUPTIBLE = envbool("CALL_GREETING_INTERRUPTIBLE", default=Fal
 BOT_HEALTH_HOST = envstr("BOT_HEALTH_HOST", "127.0.0.1")
 BOT_HEALTH_PORT = envint("BOT_HEALTH_PORT", 8080)
 
+# --- voice: what we say, and who thinks of it ---------------------------------------
+
+# espeak, piper, openai, none, or the dotted path of a class like bot.voice.tts.engine's
+# Voice.
+TTS = envstr("TTS", "espeak")
+TTS_LANGUAGE = envstr("TTS_LANGUAGE", "en")
+TTS_VOICE = envstr("TTS_VOICE", "")
+# ITU-T P.56's active level; -26 is what telephone networks are planned for.
+TTS_LEVEL_DBFS = envfloat("TTS_LEVEL_DBFS", -26.0, least=-40.0)
+TTS_CACHE_MB = envint("TTS_CACHE_MB", 32)
+TTS_PIPER_MODEL = envstr("TTS_PIPER_MODEL", "")
+TTS_URL = envstr("TTS_URL", "").rstrip("/")
+TTS_KEY = envsecret("TTS_KEY", "")
+TTS_MODEL = envstr("TTS_MODEL", "")
+TTS_FORMAT = envchoice("TTS_FORMAT", "wav", of=("wav", "pcm"))
+TTS_TIMEOUT_S = envfloat("TTS_TIMEOUT_S", 10.0, least=0.1)
+# none, echo, openai, or the dotted path of a class like bot.voice.responder.port's
+# Responder.
+RESPONDER = envstr("RESPONDER", "none")
+RESPONDER_URL = envstr("RESPONDER_URL", "").rstrip("/")
+RESPONDER_KEY = envsecret("RESPONDER_KEY", "")
+RESPONDER_MODEL = envstr("RESPONDER_MODEL", "")
+RESPONDER_PROMPT = envsecret(
+    "RESPONDER_PROMPT",
+    "You are a friendly voice on the telephone. Answer in one to three short sentences "
+    "of plain words, in the language of the caller.",
+)
+# To whom it may transfer: names the dialplan knows. Never to anybody else.
+RESPONDER_TRANSFERS = envlist("RESPONDER_TRANSFERS", "")
+RESPONDER_TOOLS = envbool("RESPONDER_TOOLS", default=True)
+RESPONDER_TIMEOUT_S = envfloat("RESPONDER_TIMEOUT_S", 15.0, least=0.1)
+
 # --- logs -------------------------------------------------------------------------
 
 LOG_LEVEL = envchoice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -443,6 +475,7 @@ LOGGING: dict[str, Any] = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
         "django-q": {"level": "WARNING"},
+        "piper": {"level": "WARNING"},  # its DEBUG lines hold what is said
     },
 }
 structlog.configure(
