@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 from django.conf import settings
@@ -29,7 +30,7 @@ from sessions.audio.mp3frames import (
     repaired,
     silent_frame,
 )
-from sessions.audio.mp3gain import choose, levelled, measure
+from sessions.audio.mp3gain import normalised
 from sessions.audio.original import write_flac
 from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Sealed, Tape
 from sessions.models import Participant, Recording, Tier, VoiceSession
@@ -221,22 +222,31 @@ def _write_fragment(
     peaks let it; the loudness it has, in LUFS."""
     frames = frames_for(end - start)
     track = TrackReader(pieces)
-    choice = choose(
-        measure(track),
+    parts = normalised(
+        track,
         target_lufs=settings.LOUDNESS_LUFS,
         ceiling_dbtp=settings.LOUDNESS_DBTP,
     )
     with path.open("wb") as file:
         file.write(info_frame(frames, bitrate_kbps=KBPS, samples=end - start))
         file.write(silent_frame(KBPS) * (track.first_frame - start // FRAME_SAMPLES))
-        for part in levelled(track, choice):
-            file.write(part)
+        loudness = _poured(parts, file)
         missing = frames + 1 - file.tell() // FRAME_BYTES
         file.write(silent_frame(KBPS) * max(missing, 0))
         file.truncate((frames + 1) * FRAME_BYTES)
         file.flush()
         os.fsync(file.fileno())
-    return choice.loudness_lufs
+    return loudness
+
+
+def _poured(parts: Iterator[bytes], file: BinaryIO) -> float | None:
+    """Write all parts; what their maker says of them in the end: how loud they are."""
+    while True:
+        try:
+            file.write(next(parts))
+        except StopIteration as end:
+            loudness: float | None = end.value
+            return loudness
 
 
 class _Measure:
