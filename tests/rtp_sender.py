@@ -56,6 +56,12 @@ class Road:
         i = bisect_right(self.stalls, (at, np.inf)) - 1
         return max(at, self.stalls[i][1]) if i >= 0 else at
 
+    def stalled_s(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How long all stalls lasted that were over by each of these times."""
+        begins, ends = np.array(self.stalls).reshape(-1, 2).T
+        lasted = np.concatenate([[0.0], np.cumsum(ends - begins)])
+        return np.asarray(lasted[np.searchsorted(ends, at, side="right")])
+
 
 def stalls(
     seconds: float, *, per_min: float, seed: int

@@ -194,10 +194,14 @@ def browse(
     rng = np.random.default_rng(person.seed + 1000)
     at = sent.moment_s + PACKET / RATE + road.delay_s
     at = np.maximum.accumulate(at + rng.uniform(0, road.jitter_s, len(at)))
-    clock, taped = TrackClock(), []
-    for number, arrives in enumerate(at.tolist()):
-        pcm = voice.rows[sent.row[number]][:: RATE // rate]
-        taped += clock.place(Frame(pcm, rate, road.stall_end(arrives)))
+    read = np.array([road.stall_end(t) for t in at.tolist()])
+    away_s = np.diff(road.stalled_s(read), prepend=0.0)
+    clock, taped = TrackClock(), list[Placed]()
+    for row, arrives, unheard_s in zip(
+        sent.row.tolist(), read.tolist(), away_s.tolist(), strict=True
+    ):
+        pcm = voice.rows[row][:: RATE // rate]
+        taped += clock.place(Frame(pcm, rate, arrives, 0, unheard_s))
     taped += clock.flush()
     assert sum(p.end - p.position for p in taped) == PACKET * len(at), "none dropped"
     position = np.array([p.position for p in taped], np.float64)

@@ -16,7 +16,8 @@ from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
 LATE = samples(40)
 """A frame later than this is held until it is clear why. The promise is 40 ms."""
 DECIDE = samples(500)
-"""How long late frames are watched before they are called lost or merely slow."""
+"""How long late frames are watched before they are called lost or merely slow; what
+nobody listened to is no watching."""
 START = samples(500)
 """A stream's first while is held, so that its least delay is known when it begins."""
 HOLD_MAX = samples(2000)
@@ -112,7 +113,8 @@ class TrackClock:
         first, newest = self._held[0], self._held[-1]
         if self._lateness(newest) <= LATE:
             return self._emit(self._held, on_time=True)  # a stall and its burst
-        span = now - first.arrival
+        unheard_s = sum(counted.frame.unheard_s for counted in self._held[1:])
+        span = now - first.arrival - round(unheard_s * TIMELINE_RATE)
         if span < DECIDE and not final:
             return []
         if newest.start - first.start > BURST_PACE * span:  # the burst goes on

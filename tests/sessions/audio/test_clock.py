@@ -62,6 +62,23 @@ def test_a_silence_nobody_listened_to_is_no_hole(listened: bool) -> None:
     assert moved == (0.3 * TIMELINE_RATE if listened else 0)
 
 
+def test_what_jitter_and_a_stall_delay_together_is_no_hole() -> None:
+    """A few frames are late by a little, and then nobody listens for half a second."""
+    clock = TrackClock()
+    pcm = np.full(320, 5000, np.int16)
+    placed: list[Placed] = []
+    for k in range(300):
+        late_s = 0.045 if 100 <= k < 128 else 0.0
+        arrival_s = 1 + k * 0.02 + late_s
+        stalled = 105 <= k <= 130
+        if stalled:
+            arrival_s = 1 + 131 * 0.02 + 0.042
+        away_s = 0.5 if k == 105 else 0.0
+        placed += clock.place(Frame(pcm, RATE, arrival_s, 0, away_s))
+    placed += clock.flush()
+    assert placed[-1].end - placed[0].position == 300 * 960
+
+
 def test_it_goes_on_at_its_place_over_a_new_connection() -> None:
     clock = TrackClock(origin=48_000, received=480_000)
     backlog = [
