@@ -1,0 +1,1 @@
+"""Telephone calls: Asterisk speaks AudioSocket to us, and we speak back."""
