@@ -7,24 +7,15 @@ any part, or of any parts joined, is computed from these alone. Silence costs no
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sessions.audio.weighing import K_WEIGHTING, STEP, Weighing
+
 BLOCK = 4_800
 """Samples at 48 kHz in one energy: 100 ms, the step of BS.1770's 400 ms blocks."""
-K_WEIGHTING = np.array(
-    [
-        [
-            *(1.53512485958697, -2.69169618940638, 1.19839281085285),
-            *(1.0, -1.69065929318241, 0.73248077421585),
-        ],
-        [1.0, -2.0, 1.0, 1.0, -1.99004745483398, 0.99007225036621],
-    ]
-)
-"""BS.1770-4, tables 1 (head) and 2 (RLB), for 48 kHz, as second-order sections."""
 OFFSET_LU = -0.691
 """BS.1770-4, equation 2: loudness is this plus the level of the K-weighted energy."""
 ABSOLUTE_GATE_LUFS = -70.0
@@ -33,7 +24,6 @@ RINGING = BLOCK
 """What the filters still sound after the last sample: by then they fell by 200 dB."""
 BATCH = 3 * BLOCK
 """Samples weighed at once: more would be faster only where large memory is free."""
-_SILENT = np.zeros(RINGING, np.float32)
 _FULL_SCALE = np.float32(1 / 32768)
 
 
@@ -75,7 +65,7 @@ def mono(pcm: NDArray[Any]) -> NDArray[np.float32]:
 
 class KWeighting:
     """BS.1770's filter with its state, for sound that comes in pieces: by scipy, which
-    takes half the time of `LiveKWeighting`, and 75 MB."""
+    takes 75 MB."""
 
     def __init__(self) -> None:
         # Here, not above: it takes a second to load, and most processes never weigh.
@@ -93,45 +83,6 @@ class KWeighting:
         self._state = np.zeros_like(self._state)
 
 
-@cache
-def _response(samples: int) -> NDArray[np.complex64]:
-    """The filter at the frequencies of a transform of this many samples."""
-    turn = np.exp(-2j * np.pi * np.arange(samples // 2 + 1) / samples)
-    powers = turn ** np.arange(3)[:, None]
-    up, down = K_WEIGHTING[:, :3] @ powers, K_WEIGHTING[:, 3:] @ powers
-    return np.asarray(np.prod(up / down, axis=0), np.complex64)
-
-
-class LiveKWeighting:
-    """The same without scipy, whose loading would hold up a process that others wait
-    for: by Fourier transforms, each with the 100 ms before it. What the filter
-    remembers from further back is 200 dB down."""
-
-    def __init__(self) -> None:
-        self._before = _SILENT
-
-    def __call__(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
-        """The next piece, weighted."""
-        sound = mono(pcm)
-        parts = [
-            self._weighted(sound[at : at + BATCH]) for at in range(0, len(sound), BATCH)
-        ]
-        return np.concatenate(parts) if parts else sound
-
-    def _weighted(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-        behind = RINGING + len(sound)
-        size = -(-behind // BLOCK) * BLOCK  # lengths that transform fast
-        padded = np.zeros(size, np.float32)
-        padded[:RINGING], padded[RINGING:behind] = self._before, sound
-        self._before = padded[len(sound) : behind].copy()
-        found = np.fft.irfft(np.fft.rfft(padded) * _response(size), size)
-        return np.asarray(found[RINGING:behind])
-
-    def reset(self) -> None:
-        """As after a long silence."""
-        self._before = _SILENT
-
-
 class LoudnessMeter:
     """Energies of one track. Pieces come in order; what lies between is silence.
 
@@ -144,7 +95,7 @@ class LoudnessMeter:
         self._start = self._end = start
         self._pieces: list[tuple[int, NDArray[Any]]] = []
         self._block = 0  # the first that was not weighed
-        self._weigh = LiveKWeighting()
+        self._weigh = Weighing()
         self._found: list[tuple[int, NDArray[np.float32]]] = []
         self._taken = 0
 
@@ -203,7 +154,6 @@ class LoudnessMeter:
             sound[at : at + len(kept)] = mono(kept)
             if len(kept) < len(pcm):
                 later.append((position + len(kept), pcm[len(kept) :]))
-        weighted = self._weigh(sound).reshape(-1, BLOCK)
-        squares = np.einsum("ij,ij->i", weighted, weighted) / np.float32(BLOCK)
-        self._found.append((self._block, squares))
+        steps = self._weigh(sound).reshape(-1, BLOCK // STEP)
+        self._found.append((self._block, steps.mean(axis=1)))
         self._pieces, self._block = later, last

@@ -13,8 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sessions.audio.loudness import K_WEIGHTING
-
+K_WEIGHTING = np.array(
+    [
+        [
+            *(1.53512485958697, -2.69169618940638, 1.19839281085285),
+            *(1.0, -1.69065929318241, 0.73248077421585),
+        ],
+        [1.0, -2.0, 1.0, 1.0, -1.99004745483398, 0.99007225036621],
+    ]
+)
+"""BS.1770-4, tables 1 (head) and 2 (RLB), for 48 kHz, as second-order sections."""
 STEP = 48
 """Samples at 48 kHz in a millisecond."""
 _GROUP = 25
