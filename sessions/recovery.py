@@ -66,11 +66,27 @@ def left_behind() -> list[int]:
 
 
 def ring() -> list[int]:
-    """Have a worker recover what was left behind; returns the sessions."""
+    """Have a worker recover what was left behind, and carry sessions whose rows were
+    lost to their end; returns the sessions."""
     found = left_behind()
     for session_id in found:
         async_task("sessions.tasks.recover", session_id, cluster="media")
-    return found
+    unknown = [session.pk for session in _restored_all()]
+    for session_id in unknown:
+        finish.ring(session_id)
+    return found + unknown
+
+
+def _restored_all() -> Iterator[VoiceSession]:
+    """Sessions again of which this host has sound, and the database nothing: a power
+    cut took their rows."""
+    lying = {name: folders for name, folders in _by_session(None) if _is_uuid(name)}
+    known = VoiceSession.objects.filter(public_id__in=list(lying))
+    for public_id in known.values_list("public_id", flat=True):
+        del lying[str(public_id)]
+    for name, folders in lying.items():
+        if not any(map(_is_open, folders)) and (session := _restored(name, folders)):
+            yield session
 
 
 def _by_session(public_id: UUID | None) -> Iterator[tuple[str, list[Folder]]]:
@@ -119,16 +135,21 @@ def _recovered(public_id: str, folders: list[Folder]) -> str:
 def _restored(public_id: str, folders: list[Folder]) -> VoiceSession | None:
     """The session and its people again, as far as the journals know them."""
     heads = [head for folder in folders if (head := _head(folder)) is not None]
-    if not heads:
+    times = [
+        datetime.fromisoformat(h.started_at) for h in heads if h.session == public_id
+    ]
+    if not times:
         return None
-    started_at = datetime.fromisoformat(heads[0].started_at)
-    session = lifecycle.restore(UUID(public_id), started_at=started_at)
-    for head in heads:
-        participants.restore(session.pk, UUID(head.participant))
+    session = lifecycle.restore(UUID(public_id), started_at=times[0])
+    for folder in folders:
+        if _is_uuid(folder.name[:36]):
+            participants.restore(session.pk, UUID(folder.name[:36]))
     return session
 
 
 def _head(folder: Folder) -> Head | None:
+    if not spool.is_file(folder.journal):
+        return None
     try:
         with folder.journal.open("rb") as file:
             return Journal(file).head

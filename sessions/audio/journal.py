@@ -242,7 +242,8 @@ def _head(payload: bytes) -> Head:
     """Raises JournalError for a head that says nothing, or nonsense."""
     try:
         found = Head(**json.loads(payload))
-        datetime.fromisoformat(found.started_at)
+        if datetime.fromisoformat(found.started_at).tzinfo is None:
+            raise ValueError("its time zero has no time zone")
         if found.rate not in PCM_RATES or found.codec != PCM:
             raise ValueError("its sound is of a kind that nobody here knows")
     except (TypeError, ValueError, RecursionError) as e:
