@@ -27,6 +27,7 @@ class Hearing:
     rev: int = 0
     written: asyncio.Future[None] | None = None
     faults: int = 0
+    told_s: float = 0.0  # how much of an utterance whoever watches was told of
     done_to: int = 0  # what the ear is through with
     on_their_way: list[int] = field(default_factory=list)  # cuts that are not rows yet
 

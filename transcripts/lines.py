@@ -52,6 +52,21 @@ def event(
     }
 
 
+def event_of(row: Utterance) -> dict[str, Any]:
+    """The data of an `utterance` event, of a row that has its text."""
+    return {
+        "id": str(row.public_id),
+        "participant": str(row.participant.public_id),
+        "name": row.participant.name,
+        "start_ms": row.start // SAMPLES_PER_MS,
+        "end_ms": row.end // SAMPLES_PER_MS,
+        "text": row.text,
+        "words": [dict(zip(_FIELDS, word, strict=True)) for word in row.words],
+        "language": row.language,
+        "confidence": row.confidence,
+    }
+
+
 def line(row: Utterance) -> Line:
     """A row with its participant, as exports take it."""
     return Line(

@@ -33,6 +33,9 @@ REPORT_EVERY_S = 1.5
 AFTER_FAULT_S = 0.1
 
 
+Watcher = Callable[[float], None]
+
+
 class Room:
     """All tracks of one event loop."""
 
@@ -51,6 +54,7 @@ class Room:
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vad")
         self._unwritten = 0  # found, and not yet a row or an offer
+        self._watchers: dict[int, Watcher] = {}
 
     def open(self, track: Track) -> Hearing:
         """Listen to a track from now on."""
@@ -61,6 +65,14 @@ class Room:
         self._hearings.append(hearing)
         self.wake()
         return hearing
+
+    def watch(self, participant_id: int, told: Watcher) -> None:
+        """Tell how much of an utterance this person has said by now, in seconds, at
+        every step while they speak; and 0 once they do not."""
+        self._watchers[participant_id] = told
+
+    def unwatch(self, participant_id: int) -> None:
+        self._watchers.pop(participant_id, None)
 
     def wake(self) -> None:
         self._new.set()
@@ -101,7 +113,21 @@ class Room:
             self._hand_on(item, found)
         for hearing in self._hearings:
             hearing.done_to = hearing.ear.settled
+        for hearing in list(self._hearings) if self._watchers else []:
+            self._tell_watcher(hearing)
         return more
+
+    def _tell_watcher(self, hearing: Hearing) -> None:
+        told = self._watchers.get(hearing.track.participant_id)
+        speech_s = hearing.ear.speech_s
+        if told is None or speech_s == hearing.told_s:
+            return
+        hearing.told_s = speech_s
+        try:
+            told(speech_s)
+        except Exception:
+            # A listener's fault is not the room's.
+            log.exception("watcher.failed", session=hearing.track.session_id)
 
     def _hand_on(self, item: Found, queue: asyncio.Queue[Found]) -> None:
         if item.cut is not None:
@@ -143,6 +169,11 @@ class Room:
 
 
 _rooms = PerLoop(lambda: Room(vad.state))
+
+
+def room() -> Room:
+    """The room of the running event loop."""
+    return _rooms.here()
 
 
 def listen(track: Track) -> Hearing:

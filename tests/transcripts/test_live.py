@@ -92,6 +92,34 @@ async def test_what_is_said_becomes_a_row(
     assert len(rows) == 1
 
 
+async def test_who_watches_is_told_when_somebody_begins_and_stops(
+    room: Room, rows: list[Spoken], track: Track
+) -> None:
+    told: list[float] = []
+
+    def broken(_: float) -> None:
+        raise RuntimeError("a watcher's fault")
+
+    other = a_track(participant=2)
+    room.watch(track.participant_id, told.append)
+    room.watch(other.participant_id, broken)
+    hearings = [room.open(track), room.open(other)]
+    for hearing in hearings:
+        hearing.hear(Placed(0, np.concatenate([quiet(1), tone(1)]), RATE))
+    await eventually(lambda: told)
+    assert told[-1] > 0
+    for hearing in hearings:
+        hearing.hear(Placed(96_000, quiet(1), RATE))
+    await eventually(lambda: told[-1] == 0)
+    room.unwatch(track.participant_id)
+    count = len(told)
+    for hearing in hearings:
+        hearing.hear(Placed(144_000, tone(1), RATE))
+        await hearing.close()
+    assert len(told) == count
+    assert len(rows) == 4
+
+
 async def test_closing_waits_until_the_last_words_are_a_row(
     room: Room, rows: list[Spoken], track: Track
 ) -> None:
