@@ -201,6 +201,8 @@ def browse(
         sent.row.tolist(), read.tolist(), away_s.tolist(), strict=True
     ):
         pcm = voice.rows[row][:: RATE // rate]
+        if unheard_s > 0:  # a stall's timers come before its sound
+            taped += clock.tick(arrives, unheard_s=unheard_s)
         taped += clock.place(Frame(pcm, rate, arrives, 0, unheard_s))
     taped += clock.flush()
     assert sum(p.end - p.position for p in taped) == PACKET * len(at), "none dropped"

@@ -73,9 +73,10 @@ class TrackClock:
         self._held.append(counted)
         return begun + self._judge(counted.arrival)
 
-    def tick(self, now_s: float) -> list[Placed]:
-        """Place held sound that nothing has followed for a while."""
-        now = round(now_s * TIMELINE_RATE)
+    def tick(self, now_s: float, *, unheard_s: float = 0.0) -> list[Placed]:
+        """Place held sound that nothing has followed for a while; for `unheard_s` of it
+        nobody here listened."""
+        now = round((now_s - unheard_s) * TIMELINE_RATE)
         if not self._held:
             return []
         return self._begin(now) if self.origin is None else self._judge(now)

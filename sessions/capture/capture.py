@@ -96,7 +96,9 @@ class Capture:
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
         if not self.halted:
-            self._pass_on(self._timeline.tick(self._clock() - self._zero))
+            unheard_s = self._away_s() - self._was_away_s
+            now_s = self._clock() - self._zero
+            self._pass_on(self._timeline.tick(now_s, unheard_s=unheard_s))
 
     def halt(self) -> None:
         """Place the rest; nothing is taken from now on."""

@@ -60,6 +60,23 @@ def test_each_rate_counts_in_the_timelines_samples(rate: int) -> None:
     assert np.diff(scene.positions).tolist() == [960] * 24
 
 
+def test_a_tick_before_what_a_stall_delayed_takes_it_for_no_hole() -> None:
+    """A few frames come 45 ms late; then the event loop stalls, and ticks first."""
+    away_s = [0.0]
+    scene = Scene(away_s=lambda: away_s[0])
+    scene.speaks(2.0)
+    scene.clock.passes(0.045)
+    scene.speaks(0.1)
+    away_s[0] = 0.48
+    scene.clock.passes(0.5)
+    scene.capture.tick()
+    for _ in range(24):
+        scene.capture.offer(FRAME)
+    scene.clock.passes(-0.015)
+    scene.speaks(1.0)
+    assert np.diff(scene.positions).tolist() == [960] * (100 + 5 + 24 + 50 - 1)
+
+
 def test_a_listener_that_fails_loses_itself_and_nobody_else() -> None:
     broken, sound = Listener(), Listener()
     broken.fails = True
