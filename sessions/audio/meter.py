@@ -71,10 +71,9 @@ class Meter:
         self._loudness = LoudnessMeter(start - start % BLOCK)
 
     def add(self, position: int, pcm: NDArray[Any]) -> None:
-        """Sound (int16, 48 kHz), in order; what lies between is silence."""
-        if pcm.any():  # digital silence is no more than a gap
-            self._peaks.add(position, pcm)
-            self._loudness.add(position, pcm)
+        """Sound (int16, 48 kHz), in order; what lies between is silence, and free."""
+        self._peaks.add(position, pcm)
+        self._loudness.add(position, pcm)
 
     def cut(self, end: int) -> Metered:
         """What was metered since the last cut, up to the position `end`."""

@@ -67,8 +67,8 @@ class Tape:
             self.gaps.append((self._end, placed.position))
         sealed = self._work() if self._breaks(placed) else []
         self._waiting.append(placed)
-        self._end = placed.end
-        if placed.position // BATCH < placed.end // BATCH:
+        self._end = end = placed.end
+        if placed.position // BATCH < end // BATCH:
             sealed += self._work()
         return sealed
 
@@ -85,7 +85,7 @@ class Tape:
         """Whether it does not follow what waits."""
         waiting = self._waiting
         return bool(waiting) and (
-            placed.position != waiting[-1].end or placed.rate != waiting[-1].rate
+            placed.position != self._end or placed.rate != waiting[-1].rate
         )
 
     def _work(self) -> list[Sealed]:
@@ -93,7 +93,11 @@ class Tape:
         if not waiting:
             return []
         pcm = np.concatenate([placed.pcm for placed in waiting])
-        return self._sound(self._up.put(replace(waiting[0], pcm=pcm)))
+        if pcm.any():
+            return self._sound(self._up.put(replace(waiting[0], pcm=pcm)))
+        sealed = self._sound(self._up.flush())  # what is silent is the same as a gap
+        assert self._encoder is not None
+        return sealed + self._write(self._encoder.advance(waiting[-1].end))
 
     def _sound(self, pieces: Iterable[Piece]) -> list[Sealed]:
         assert self._encoder is not None
