@@ -7,7 +7,7 @@ length.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sessions.audio.encode import TrackEncoder
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.mixture import WINDOW, Fit, Mixture, Track
+from sessions.audio.mp3decode import TrackReader
 from sessions.audio.mp3frames import (
     FRAME_SAMPLES,
     frame_bytes,
@@ -141,6 +142,29 @@ def mix_to_mp3(
             progress(_MIXING + (1 - _MIXING) * done / parts)
     fit = mix.fit
     return Mixed(end, fit.before_lufs, fit.loudness_lufs, fit.gain_db)
+
+
+def remade(
+    track: TrackReader,
+    *,
+    target_lufs: float = -16.0,
+    ceiling_dbtp: float = -1.5,
+    bitrate_kbps: int = 64,
+) -> Generator[bytes, None, float | None]:
+    """One track's own frames, at this loudness, decoded, limited and encoded anew; in
+    the end the loudness they should come to."""
+    with finished(
+        [track],
+        end=track.end,
+        target_lufs=target_lufs + LAME_LOSS_LU,
+        ceiling_dbtp=ceiling_dbtp,
+    ) as mix:
+        first, behind = track.first_frame, track.end_frame
+        with _encode(mix, first, behind, track.end, bitrate_kbps, None) as frames:
+            while data := frames.read(AT_ONCE // TIMELINE_RATE * 8_000):
+                yield data
+        made = mix.fit.loudness_lufs
+    return None if made is None else made - LAME_LOSS_LU
 
 
 def _encode(
