@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sessions.audio.weighing import K_WEIGHTING, STEP, Weighing
+from sessions.audio.weighing import STEP, Weighing
 
 BLOCK = 4_800
 """Samples at 48 kHz in one energy: 100 ms, the step of BS.1770's 400 ms blocks."""
@@ -61,26 +61,6 @@ def mono(pcm: NDArray[Any]) -> NDArray[np.float32]:
     if pcm.dtype == np.int16:
         return np.asarray(pcm * _FULL_SCALE, dtype=np.float32)
     return np.asarray(pcm, dtype=np.float32)
-
-
-class KWeighting:
-    """BS.1770's filter with its state, for sound that comes in pieces: by scipy, which
-    takes 75 MB."""
-
-    def __init__(self) -> None:
-        # Here, not above: it takes a second to load, and most processes never weigh.
-        from scipy.signal import sosfilt  # type: ignore[import-untyped]
-
-        self._filter = sosfilt
-        self._state = np.zeros((len(K_WEIGHTING), 2))
-
-    def __call__(self, pcm: NDArray[Any]) -> NDArray[np.float64]:
-        weighted, self._state = self._filter(K_WEIGHTING, mono(pcm), zi=self._state)
-        return np.asarray(weighted)
-
-    def reset(self) -> None:
-        """As after a long silence."""
-        self._state = np.zeros_like(self._state)
 
 
 class LoudnessMeter:

@@ -18,6 +18,7 @@ from sessions import mixing, recordings, spool
 from sessions.audio import journal
 from sessions.audio.frames import Frame, Placed
 from sessions.audio.journal import Head
+from sessions.audio.loudness import integrated
 from sessions.audio.meter import Metered
 from sessions.audio.peaks import PIXEL
 from sessions.capture.tape import Sealed, Tape
@@ -131,3 +132,15 @@ def test_every_chunk_that_is_noted_has_its_waveform_in_the_end(
         for row in recordings.chunks_of(session.pk, folder.name)
     }
     assert kept.items() <= again.items()
+
+
+def test_a_fragments_loudness_is_what_ffmpeg_measures_of_it(
+    session: VoiceSession,
+) -> None:
+    recorded(session, noted=True)
+    row = fragment_of(session)
+    heard = by_ffmpeg(row)
+    assert row.loudness_lufs == pytest.approx(heard, abs=0.3)
+    before = integrated(metered(row).energies)
+    assert before is not None
+    assert before < heard - 3  # talk this quiet was made louder
