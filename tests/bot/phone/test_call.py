@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from conversation import in_state, listening
 
 from bot.phone.actions import (
-    Action,
-    Actions,
     Ask,
     HangUp,
     PlayFiller,
@@ -20,115 +15,15 @@ from bot.phone.actions import (
     StopSpeaking,
 )
 from bot.phone.call import Call, Rules, Timer
-from bot.phone.dialogue import CHARS_MAX, TURNS_MAX, Saved, Speaker, Turn
+from bot.phone.dialogue import Saved, Speaker, Turn
 from bot.phone.prompts import Prompt
-from bot.phone.states import ALLOWED, InvalidTransitionError, State
+from bot.phone.states import State
 
-Act = Callable[[Call, float], Actions]
-
-INPUTS: dict[str, Act] = {
-    "begin": lambda call, now: call.begin(now),
-    "transfer": lambda call, now: call.transfer(now),
-    "hang_up": lambda call, now: call.hang_up(now),
-    "hung_up": lambda call, now: call.hung_up(now),
-    "caller_began": lambda call, now: call.caller_began(now),
-    "caller_ended": lambda call, now: call.caller_ended(now),
-    "caller_said": lambda call, now: call.caller_said(now, "yes"),
-    "digit": lambda call, now: call.digit(now, "#"),
-    "block_arrived": lambda call, now: call.block_arrived(now),
-    "answer_failed": lambda call, now: call.answer_failed(now),
-    "speech_began": lambda call, now: call.speech_began(now, "we say"),
-    "speech_ended": lambda call, now: call.speech_ended(now, heard_s=now + 0.2),
-    "tick": lambda call, now: call.tick(now),
-}
-
-# How a call comes into each state, and what each input does there: the state after it,
-# and the actions by their initials. "!": it is refused.
-WAYS: dict[State, tuple[str, ...]] = {
-    State.CONNECTED: (),
-    State.GREETING: ("begin",),
-    State.LISTENING: ("begin", "speech_ended"),
-    State.PROCESSING: ("begin", "speech_ended", "caller_said"),
-    State.SPEAKING: ("begin", "speech_ended", "caller_said", "speech_began"),
-    State.TRANSFERRING: ("begin", "transfer"),
-    State.ENDED: ("hung_up",),
-}
-TABLE = """
-               connected    greeting      listening     processing     speaking       transferring  ended
-begin          greeting:S   !             !             !              !              !             !
-transfer       ended:H      transferring  ended:H       ended:H        transferring   !             !
-hang_up        ended:H      ended:H       ended:H       ended:H        ended:H        ended:H       ended
-hung_up        ended        ended         ended         ended          ended          ended         ended
-caller_began   connected    greeting      listening     processing     listening:XN   transferring  ended
-caller_ended   connected    greeting      listening     processing     speaking       transferring  ended
-caller_said    connected    greeting      processing:A  processing:A   processing:XNA transferring  ended
-digit          connected    greeting      processing:A  processing:NA  processing:XNA transferring  ended
-block_arrived  !            !             !             processing     speaking       transferring  ended
-answer_failed  !            !             !             speaking:S     speaking:S     transferring  ended
-speech_began   !            greeting      speaking      speaking       speaking       transferring  ended
-speech_ended   !            listening     listening     listening      listening      ended:H       ended
-tick           connected    greeting      listening     processing     speaking       transferring  ended
-"""  # noqa: E501
-INITIALS: dict[type[Action], str] = {
-    Say: "S",
-    PlayFiller: "P",
-    StopSpeaking: "X",
-    StopAnswering: "N",
-    Ask: "A",
-    HangUp: "H",
-}
-CASES = [
-    (state, name, cell)
-    for name, *cells in (line.split() for line in TABLE.strip().splitlines()[1:])
-    for state, cell in zip(State, cells, strict=True)
-]
 ANSWER = (StopSpeaking(), StopAnswering())
-
-
-def in_state(state: State, *, rules: Rules | None = None, now: float = 100.0) -> Call:
-    """A call that has just come into `state`."""
-    call = Call(rules or Rules(), now=now)
-    for name in WAYS[state]:
-        INPUTS[name](call, now)
-    assert call.state is state
-    return call
-
-
-def listening(rules: Rules | None = None) -> Call:
-    """A call that listens since 100.0, where its greeting was heard."""
-    call = Call(rules or Rules(), now=90.0)
-    call.begin(90.0)
-    call.speech_began(90.0, "Hello!")
-    call.speech_ended(99.8, heard_s=100.0)
-    return call
 
 
 def states(call: Call) -> list[str]:
     return [transition.state.value for transition in call.log]
-
-
-@pytest.mark.parametrize(("state", "name", "cell"), CASES)
-def test_the_table(state: State, name: str, cell: str) -> None:
-    call = in_state(state)
-    before = list(call.log)
-    if cell == "!":
-        with pytest.raises(InvalidTransitionError) as caught:
-            INPUTS[name](call, 101.0)
-        assert caught.value.code == "invalid_transition"
-        assert state.value in caught.value.message
-        assert list(call.log) == before
-        return
-    actions = INPUTS[name](call, 101.0)
-    after, _, initials = cell.partition(":")
-    assert call.state == after
-    assert "".join(INITIALS[type(action)] for action in actions) == initials
-
-
-def test_the_table_has_every_state_and_input() -> None:
-    assert {(state, name) for state, name, _ in CASES} == {
-        (state, name) for state in State for name in INPUTS
-    }
-    assert set(ALLOWED) == set(State)
 
 
 def test_a_call_is_a_conversation() -> None:
@@ -500,75 +395,3 @@ def test_a_greeting_that_a_crash_cut_off_is_said_in_full() -> None:
     saved = in_state(State.GREETING).saved()
     again = Call.resumed(saved, Rules(), now=7.0, at_ms=1000)
     assert again.begin(7.0) == (Say(Prompt.GREETING),)
-
-
-# --- whatever happens ----------------------------------------------------------------
-
-scripts = st.lists(
-    st.tuples(
-        st.sampled_from([*INPUTS, "tick", "tick"]),
-        st.sampled_from([0.0, 0.5, 2.0, 3.0, 10.0, 60.0]),  # seconds before it
-    ),
-    max_size=30,
-)
-some_rules = st.builds(
-    Rules,
-    answers=st.booleans(),
-    is_greeting_interruptible=st.booleans(),
-    max_s=st.just(300.0),
-)
-
-
-def check(call: Call, actions: Actions, before: int) -> None:
-    """What holds after every input; `before`: so many transitions were logged."""
-    new = call.log[before:]
-    for was, entry in zip(call.log[before - 1 :], new, strict=False):
-        assert entry.state in ALLOWED[was.state]
-        assert entry.at_s >= was.at_s
-    ended = [action for action in actions if isinstance(action, HangUp)]
-    assert not ended or (call.state is State.ENDED and actions == (ended[0],))
-    if any(isinstance(action, Ask) for action in actions):
-        assert call.state is State.PROCESSING
-    if any(isinstance(action, Say) for action in actions):
-        assert call.state in (State.GREETING, State.SPEAKING)
-    if PlayFiller() in actions:
-        assert call.state is State.PROCESSING
-    waits = {Timer.LENGTH, *_timers(call.state)}
-    assert (due := call.due()) is None or due[0] in waits
-    assert (call.state is State.ENDED) == (due is None)
-    assert len(call.turns) <= TURNS_MAX
-    assert sum(len(turn.text) for turn in call.turns) <= CHARS_MAX
-
-
-def _timers(state: State) -> set[Timer]:
-    listens = {Timer.STILL_THERE, Timer.SILENCE, Timer.DIGITS}
-    return {State.LISTENING: listens, State.PROCESSING: {Timer.FILLER}}.get(
-        state, set()
-    )
-
-
-@settings(max_examples=25)
-@given(scripts, some_rules)
-def test_nothing_that_happens_breaks_the_rules(
-    script: list[tuple[str, float]], rules: Rules
-) -> None:
-    call = Call(rules, now=0.0)
-    now = 0.0
-    fillers = 0
-    for name, wait_s in [("begin", 0.0), *script]:
-        now += wait_s
-        before, was = len(call.log), call.state
-        try:
-            actions = INPUTS[name](call, now)
-        except InvalidTransitionError:
-            assert len(call.log) == before
-            continue
-        check(call, actions, before)
-        fillers = 0 if was is not State.PROCESSING else fillers
-        fillers += actions.count(PlayFiller())
-        assert fillers <= 1
-        if was is State.ENDED:
-            assert actions == ()
-            assert len(call.log) == before
-        saved = call.saved()
-        assert Saved.from_json(saved.to_json()) == saved
