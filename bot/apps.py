@@ -7,3 +7,6 @@ from django.apps import AppConfig
 
 class BotConfig(AppConfig):
     name = "bot"
+
+    def ready(self) -> None:
+        from bot import checks  # noqa: F401 (registers the system checks)

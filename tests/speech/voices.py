@@ -7,12 +7,12 @@ it was not. Never needs torch, and needs the library libespeak-ng only when it s
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import random
 import threading
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ class Espeak:
     """The one espeak-ng of this process. Its state is global, hence the lock."""
 
     def __init__(self) -> None:
-        name = ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1"
+        name = _installed()
         try:
             self._library: Any = ctypes.CDLL(name)
         except OSError as error:
@@ -142,6 +142,15 @@ class Espeak:
                 self._words.append((position, event.audio_position_ms / 1000))
             index += 1
         return 0
+
+
+def _installed() -> str:
+    """The machine's library, by its path: its name alone would find the one of
+    espeakng-loader, where the product has loaded that into this process."""
+    name = "libespeak-ng.so.1"
+    folders = ("lib*", "lib/*", "local/lib")
+    found = [path for at in folders for path in Path("/usr").glob(f"{at}/{name}")]
+    return str(found[0]) if found else name
 
 
 def _starts(text: str, heard: list[tuple[int, float]]) -> tuple[float | None, ...]:

@@ -1,0 +1,1 @@
+"""Who thinks of the answers: the engines behind one port."""
