@@ -26,7 +26,7 @@ def main() -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     trials = [json.loads(line) for line in done.stdout.splitlines()]
     lost = [max(t["received"] - t.get("recorded", 0), 0) for t in trials]
-    stages = Counter(t["stage"] if t["killed"] else "not killed" for t in trials)
+    stages = Counter(t["stage"] for t in trials)
     work = Counter(one for t in trials for one in t["at_work"])
     print(f"SIGKILL in {len(trials)} trials, while {dict(stages)}")
     print(f"  in the middle of      {dict(work)}")

@@ -68,9 +68,15 @@ class Speaker:
         self.capture.offer(self.sound[at : at + FRAME].tobytes())
 
 
-def a_track(session_id: int, session: uuid.UUID, participant_id: int) -> Track:
+def a_track(
+    session_id: int,
+    session: uuid.UUID,
+    participant_id: int,
+    participant: uuid.UUID | None = None,
+) -> Track:
     return Track(
-        *(session_id, session, participant_id, uuid.uuid4(), "Somebody"),
+        *(session_id, session, participant_id, participant or uuid.uuid4()),
+        name="Somebody",
         started_at=NOON,
         recorded=True,
     )
