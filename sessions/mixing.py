@@ -288,7 +288,9 @@ def _opened(track: Track, end: int, files: contextlib.ExitStack) -> Opened | Non
 def _tell_unreadable(rows: tuple[int, ...]) -> None:
     for row in Recording.objects.filter(pk__in=rows):
         log.warning("recording.unreadable", recording=row.pk)
-        recordings.failed(row, "Not mixed: it is no MP3 of ours.", for_good=True)
+        recordings.failed(
+            row, "Not mixed: it is not whole, or no MP3 of ours.", for_good=True
+        )
 
 
 def _teller(session_id: int) -> Callable[[float], None]:

@@ -97,7 +97,8 @@ def _by_session(public_id: UUID | None) -> Iterator[tuple[str, list[Folder]]]:
 
 
 def _session_paths() -> list[Path]:
-    return sorted(path for path in spool.root().glob("*") if path.is_dir())
+    paths = sorted(spool.root().glob("*"))
+    return [path for path in paths if path.is_dir() and not path.is_symlink()]
 
 
 def _is_uuid(name: str) -> bool:

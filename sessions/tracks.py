@@ -233,7 +233,11 @@ def _chunks(connection: _Connection) -> Iterator[Part]:
 
 def _files(folder: Folder, suffix: str) -> dict[int, Path]:
     found = sorted(folder.path.glob(f"*{suffix}"))
-    return {int(path.stem): path for path in found if path.stem.isdecimal()}
+    return {
+        int(path.stem): path
+        for path in found
+        if path.stem.isdecimal() and spool.is_file(path)
+    }
 
 
 def _frames_in(path: Path) -> int:
@@ -282,16 +286,19 @@ def _pieces(
         if low >= high:
             continue
         piece = _piece(part, low, high, files)
-        if piece is not None and _is_ours(piece):
+        is_whole = piece is not None and _is_ours(piece) and _reaches(piece, high)
+        if piece is not None and is_whole:
             yield piece
             continue
-        if piece is not None and part.row:
+        if part.row and not part.is_lost:
             wrong.unreadable.append(part.row)
         if part.instead:
             wrong.faults.append(FROM_CHUNKS)
             yield from _pieces(part.instead, first, end, files, wrong)
         else:
             wrong.faults.append(GONE if piece is None else UNREADABLE)
+            if piece is not None and len(piece) and _is_ours(piece):
+                yield piece  # what there is of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +322,8 @@ def _piece(
 ) -> Piece | None:
     """A part of the track, open; None when nobody has it any more."""
     for path in part.paths:
+        if not spool.is_file(path):
+            continue
         with contextlib.suppress(FileNotFoundError):
             file = files.enter_context(path.open("rb"))
             held, headers = part.first_frame, part.header_frames
@@ -344,6 +353,11 @@ def _fetch(key: str, file: BinaryIO, *, first: int, end: int) -> None:
         file.write(data)
         at += len(data)
     file.flush()
+
+
+def _reaches(piece: Piece, end: int) -> bool:
+    """Whether it holds frames up to `end`: nothing was cut off."""
+    return piece.first_frame + len(piece) >= end
 
 
 def _is_ours(piece: Piece) -> bool:

@@ -134,9 +134,10 @@ class LocalStorage:
         return path
 
     def _open(self, key: str) -> BinaryIO:
+        keys.check(key)
         try:
             return content.opened(self.path(key))
-        except (FileNotFoundError, NotADirectoryError, NoFileError) as e:
+        except (FileNotFoundError, NotADirectoryError, NoFileError, BadKeyError) as e:
             raise NotStoredError from e
         except OSError as e:
             raise of_disk(e) from e
