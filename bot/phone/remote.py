@@ -1,0 +1,85 @@
+"""Broken-off calls in Redis, where another machine's bot can take them up.
+
+`call_session:{uuid}`, JSON, gone by itself after a while. Every request is bounded, and
+raises RemoteError when it did not work; whoever asks decides what then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from sessions.errors import VoiceError
+
+T = TypeVar("T")
+REQUEST_S = 0.5
+
+
+class RemoteError(VoiceError):
+    """Redis is away, hangs, or does not take what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("redis_away", "Redis does not answer.", status=503)
+
+
+def key(uuid: UUID) -> str:
+    return f"call_session:{uuid}"
+
+
+class Remote:
+    """The calls in one Redis."""
+
+    def __init__(self, url: str, *, ttl_s: int) -> None:
+        self._ttl_s = ttl_s
+        self._redis: Redis = Redis.from_url(
+            url,
+            socket_timeout=REQUEST_S,
+            socket_connect_timeout=REQUEST_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def run_id(self) -> str:
+        """Which run of the server answers: a new one may have forgotten everything.
+
+        Where none does, connections to the one that is gone are dropped: the first
+        request to the next one would fail on them.
+        """
+        try:
+            server: Mapping[str, Any] = await _bounded(self._redis.info("server"))
+        except RemoteError:
+            pool = self._redis.connection_pool
+            await _bounded(pool.disconnect(inuse_connections=False))
+            raise
+        return str(server.get("run_id", ""))
+
+    async def get(self, uuid: UUID, *, within_s: float = REQUEST_S) -> str | None:
+        found = await _bounded(self._redis.get(key(uuid)), within_s)
+        return found.decode(errors="replace") if isinstance(found, bytes) else found
+
+    async def write(self, texts: Mapping[UUID, str | None]) -> None:
+        """Keep each text, for its time from now on; None: delete."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for uuid, text in texts.items():
+                if text is None:
+                    pipe.delete(key(uuid))
+                else:
+                    pipe.set(key(uuid), text, ex=self._ttl_s)
+            await _bounded(pipe.execute())
+
+    async def close(self) -> None:
+        await _bounded(self._redis.aclose())
+
+
+async def _bounded(request: Awaitable[T], within_s: float = REQUEST_S) -> T:
+    try:
+        async with asyncio.timeout(within_s):
+            return await request
+    except (RedisError, OSError, TimeoutError) as e:
+        raise RemoteError from e
