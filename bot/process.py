@@ -3,23 +3,86 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import AsyncIterator
+from enum import StrEnum
 
 import structlog
+from django.conf import settings
 
+from bot.health import Health
 from bot.housekeeping import keep_house
+from bot.phone.server import PhoneServer
+from bot.phone.talking import build_talking
+from bot.phone.watchdog import Watchdog
+from sessions.background import cancel_and_wait, spawn
 from sessions.capture.registry import registry
 
 log = structlog.get_logger(__name__)
 
 
-async def run() -> None:
-    """Run until SIGINT or SIGTERM, then end in order."""
+class Only(StrEnum):
+    """One part alone: many calls and Discord's voice do not share a process."""
+
+    PHONE = "phone"
+    DISCORD = "discord"
+
+
+class NoPhoneError(Exception):
+    """The AudioSocket server cannot listen."""
+
+
+async def run(only: Only | None = None) -> None:
+    """Run until SIGINT or SIGTERM, then end in order. Raises NoPhoneError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    log.info("bot.started")
-    await keep_house(stop)
+    async with contextlib.AsyncExitStack() as parts:
+        phone = None
+        if only is not Only.DISCORD and settings.AUDIOSOCKET_PORT:
+            phone = await parts.enter_async_context(_phone())
+        if settings.BOT_HEALTH_PORT:
+            await parts.enter_async_context(_health(phone))
+        log.info("bot.started")
+        await keep_house(stop)
     await registry().shut_down()
     log.info("bot.stopped")
+
+
+@contextlib.asynccontextmanager
+async def _phone() -> AsyncIterator[PhoneServer]:
+    """Takes calls for as long as the block lasts."""
+    talking = build_talking()
+    server = PhoneServer(talking)
+    try:
+        await server.start(settings.AUDIOSOCKET_HOST, settings.AUDIOSOCKET_PORT)
+    except OSError as e:
+        where = f"{settings.AUDIOSOCKET_HOST}:{settings.AUDIOSOCKET_PORT}"
+        await talking.close()
+        raise NoPhoneError(f"{where} cannot be used: {e.strerror}") from e
+    watchdog = Watchdog(lambda: server.ticker.beat_at, server.cut_all)
+    watchdog.start()
+    preparing = spawn(talking.prepare(), name="phone.prompts")
+    try:
+        yield server
+    finally:
+        watchdog.stop()
+        await server.shut_down()
+        await cancel_and_wait(preparing)
+        await talking.close()
+
+
+@contextlib.asynccontextmanager
+async def _health(phone: PhoneServer | None) -> AsyncIterator[None]:
+    health = Health(phone)
+    try:
+        await health.start(settings.BOT_HEALTH_HOST, settings.BOT_HEALTH_PORT)
+    except OSError:
+        # The calls matter more than the page about them.
+        log.exception("bot.no_health")
+    try:
+        yield
+    finally:
+        await health.close()

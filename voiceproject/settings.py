@@ -391,6 +391,7 @@ CALL_SILENCE_S = envfloat("CALL_SILENCE_S", 10.0)
 CALL_MAX_S = envfloat("CALL_MAX_S", 14400.0)
 CALL_STORE_TTL_S = envint("CALL_STORE_TTL_S", 1800, least=1)
 FILLER_DELAY_S = envfloat("FILLER_DELAY_S", 3.0)
+BARGE_IN_MS = envint("BARGE_IN_MS", 150)
 # What a call says by itself; what is not set is said as bot/phone/prompts.py has it.
 CALL_GREETING = envtexts("CALL_GREETING", "")
 CALL_STILL_THERE = envtexts("CALL_STILL_THERE", "")

@@ -49,8 +49,8 @@ class Ticker:
         self._task: asyncio.Task[None] | None = None
         self.late_s = 0.0
         """How late the newest slot was: the lag of the loop."""
-        self.beat_at = clock()
-        """When it was last at work."""
+        self.beat_at: float | None = None
+        """When it was last at work; None while it rests."""
 
     def add(self, line: Paced) -> None:
         """Serve it from now on, in the emptiest slot."""
@@ -69,6 +69,7 @@ class Ticker:
             while (early := due - self._clock()) > 0:
                 await self._sleep(max(early, MIN_SLEEP_S))
             turn = self._turn(turn, began)
+        self.beat_at = None
 
     def _turn(self, turn: int, began: float) -> int:
         """Serve the slot of this turn; the next one's number."""

@@ -1,17 +1,31 @@
-"""`manage.py runbot`: the bot process."""
+"""`manage.py runbot [--only phone|discord]`: the bot process."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from bot import process
+from bot.process import NoPhoneError, Only
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # a platform without it
+    from asyncio import new_event_loop  # type: ignore[assignment]
 
 
 class Command(BaseCommand):
     help = "Run the bot: house-keeping of all sources, Discord and the phone."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--only", choices=[str(only) for only in Only])
+
     def handle(self, *args: Any, **options: Any) -> None:
-        asyncio.run(process.run())
+        only = Only(options["only"]) if options["only"] else None
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(process.run(only))
+        except NoPhoneError as e:
+            raise CommandError(str(e)) from e

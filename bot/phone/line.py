@@ -1,0 +1,265 @@
+"""One AudioSocket connection: bytes in, messages out, and a frame of ours every 20 ms.
+
+Knows the protocol and the pace, nothing of sessions. From the first moment to the last
+it sends, silence where nothing is said: a server that only answers can freeze Asterisk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+import structlog
+
+from bot.phone import protocol
+from bot.phone.playout import Piece, Playout
+from bot.phone.protocol import Audio, Decoder, Digit, HungUp, Identified, ProtocolError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from bot.phone.pacing import Ticker
+
+log = structlog.get_logger(__name__)
+
+UUID_WITHIN_S = 5.0
+"""Asterisk says the UUID within a millisecond; who does not in this time is no call."""
+WAITING_MAX_S = 5.0
+"""Sound kept while the call is being opened."""
+UNSENT_MAX_BYTES = 32 * 1024
+"""A second of 16 kHz sound: who does not take it hears nothing newer, and costs us no
+memory."""
+RATE_16K_KIND, RATE_8K_KIND = 0x12, 0x10
+
+
+class Listener(Protocol):
+    """What a line tells, on the event loop."""
+
+    def heard(self, audio: Audio) -> None: ...
+    def dialled(self, symbol: str) -> None: ...
+    def hung_up(self) -> None: ...
+    def sent(self, frame: bytes | None, *, skipped: int) -> None:
+        """One frame of ours went out; None is silence. `skipped` before it did not."""
+
+    def said(self, piece: Piece) -> None:
+        """A piece was said, wholly or up to where it was cut."""
+
+
+class Line(asyncio.Protocol):
+    """A connection, from `accept` to its end."""
+
+    def __init__(
+        self,
+        *,
+        ticker: Ticker,
+        identified: Callable[[Line, UUID], None],
+        lost: Callable[[Line], None],
+        allows: Callable[[str], bool],
+        kind10_rate: int,
+    ) -> None:
+        self._ticker = ticker
+        self._identified, self._lost, self._allows = identified, lost, allows
+        self._decoder = Decoder(kind10_rate=kind10_rate)
+        self._kind10_rate = kind10_rate
+        self._transport: asyncio.Transport | None = None
+        self._listener: Listener | None = None
+        self._waiting: deque[Audio | Digit] = deque()
+        self._waiting_s = 0.0
+        self._handshake: asyncio.TimerHandle | None = None
+        self._kind = RATE_8K_KIND
+        self._silence = b""
+        self._saying: deque[Piece] = deque()
+        self.playout = Playout(kind10_rate)
+        self._use(RATE_8K_KIND, kind10_rate)
+        self.peer = ""
+        self.is_lost = self.was_cut = self._is_forgotten = False
+        self._fd = -1
+        self.unsent = 0
+        """Frames that the other end did not take in time."""
+
+    @property
+    def rate(self) -> int:
+        """Of what we send, in samples a second: that of what we hear."""
+        return self.playout.rate
+
+    # --- asyncio's ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.peer = str((transport.get_extra_info("peername") or ("",))[0])
+        if not self._allows(self.peer):
+            log.warning("line.refused", peer=self.peer)
+            self.close()
+            return
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._fd = sock.fileno()
+        loop = asyncio.get_running_loop()
+        self._handshake = loop.call_later(UUID_WITHIN_S, self._goodbye)
+        self._ticker.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._decoder.feed(data)
+        except ProtocolError as e:
+            messages = e.before
+            log.warning("line.garbage", peer=self.peer, code=e.code)
+            self.close()
+        for message in messages:
+            self._take(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.is_lost:
+            return
+        self.is_lost = True
+        self._ticker.remove(self)
+        if self._handshake is not None:
+            self._handshake.cancel()
+        self._lost(self)
+        if self._listener is not None:
+            self._listener.hung_up()
+
+    # --- for the call ---------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> None:
+        """Tell this one from now on, and what waited."""
+        self._listener = listener
+        while self._waiting:
+            self._tell(self._waiting.popleft())
+        if self.is_lost:
+            listener.hung_up()
+
+    def forget(self) -> None:
+        """Tell nobody any more: the call goes on over another line."""
+        self._listener = None
+        self._is_forgotten = True
+
+    def say(self, piece: Piece) -> None:
+        """Say it behind what is being said."""
+        self.playout.put(piece)
+        self._saying.append(piece)
+
+    def hush(self) -> None:
+        """Stop saying anything, at once."""
+        self.playout.clear()
+        self._told_pieces()
+
+    def hang_up(self) -> None:
+        """The proper end: Asterisk's dialplan goes on behind it."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(protocol.hang_up())
+        self.close()
+
+    def close(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Away with it, sent or not."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def cut(self) -> None:
+        """Away with it, from another thread: the loop hangs. The call is not over;
+        Asterisk may dial it again elsewhere."""
+        self.was_cut = True
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._fd)) as s:
+            s.shutdown(socket.SHUT_RDWR)
+
+    # --- the ticker's ---------------------------------------------------------------
+
+    def tick(self, *, skipped: int) -> None:
+        """Send one frame."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if skipped:
+            self.playout.skip(skipped)
+        frame = None
+        if transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
+            self.unsent += 1
+            self.playout.skip(1)
+            skipped += 1
+        else:
+            frame = self.playout.frame()
+            transport.write(
+                self._silence if frame is None else protocol.audio(frame, self._kind)
+            )
+            if self._listener is not None:
+                self._listener.sent(frame, skipped=skipped)
+        if self._saying and self._saying[0].ended is not None:
+            self._told_pieces()
+
+    def _told_pieces(self) -> None:
+        while self._saying:
+            piece = self._saying[0]
+            if piece.ended is None and not piece.cut:
+                return
+            self._saying.popleft()
+            if self._listener is not None:
+                self._listener.said(piece)
+
+    def _take(self, message: object) -> None:
+        match message:
+            case Audio():
+                self._tell(message)
+            case Identified():
+                self._begin(message.uuid)
+            case Digit():
+                self._tell(message)
+            case HungUp():
+                self.close()
+            case _:
+                log.debug("line.ignored", peer=self.peer)
+
+    def _begin(self, uuid: UUID) -> None:
+        if self._handshake is not None:
+            self._handshake.cancel()
+            self._handshake = None
+            self._identified(self, uuid)
+
+    def _tell(self, message: Audio | Digit) -> None:
+        if isinstance(message, Audio) and message.rate != self.playout.rate:
+            self._answer_at(message.rate)
+        if self._is_forgotten:
+            return
+        if self._listener is None:
+            self._keep(message)
+        elif isinstance(message, Audio):
+            self._listener.heard(message)
+        else:
+            self._listener.dialled(message.symbol)
+
+    def _keep(self, message: Audio | Digit) -> None:
+        if isinstance(message, Audio):
+            self._waiting_s += len(message.pcm) / 2 / message.rate
+        if self._waiting_s <= WAITING_MAX_S and len(self._waiting) < 1000:
+            self._waiting.append(message)
+
+    def _answer_at(self, rate: int) -> None:
+        """Speak as we are spoken to, unless something is being said already: only the
+        kinds of 8 and 16 kHz fit into one segment of any network."""
+        wideband = rate >= 16_000
+        if not self.playout.is_playing:
+            if rate == self._kind10_rate or not wideband:
+                self._use(RATE_8K_KIND, self._kind10_rate)
+            else:
+                self._use(RATE_16K_KIND, 16_000)
+
+    def _use(self, kind: int, rate: int) -> None:
+        if rate != self.playout.rate or not self._silence:
+            sent_s = self.playout.sent / self.playout.rate
+            self.playout = Playout(rate, sent=round(sent_s * rate))
+        self._kind = kind
+        self._silence = protocol.audio(bytes(self.playout.frame_bytes), kind)
+
+    def _goodbye(self) -> None:
+        """No UUID came: a health check, or a stranger."""
+        self._handshake = None
+        log.info("line.no_uuid", peer=self.peer)
+        self.close()

@@ -1,0 +1,160 @@
+"""The AudioSocket server: lines in, calls found for them, and an end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+from channels.db import database_sync_to_async
+from django.conf import settings
+
+from bot.phone import calls
+from bot.phone.actions import Reason
+from bot.phone.conversation import Conversation
+from bot.phone.line import Line
+from bot.phone.pacing import Ticker
+from sessions.background import spawn
+from sessions.errors import VoiceError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from bot.phone.talking import Talking
+
+log = structlog.get_logger(__name__)
+
+HALF_OPEN_MAX = 1000
+"""Connections that have not said a UUID: each ends by itself after five seconds."""
+BACKLOG = 512
+
+
+class PhoneServer:
+    """One per process. `talking` says what is said on its lines."""
+
+    def __init__(self, talking: Talking, *, max_calls: int | None = None) -> None:
+        self.talking = talking
+        self.max_calls = max_calls or settings.AUDIOSOCKET_MAX_CALLS
+        self.ticker = Ticker()
+        self._networks = networks(settings.AUDIOSOCKET_ALLOW)
+        self._lines: set[Line] = set()
+        self._calls: dict[UUID, Conversation] = {}
+        self._server: asyncio.Server | None = None
+        self.is_closing = False
+        self.refused = 0
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return list(self._calls.values())
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._calls) >= self.max_calls
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises OSError when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            self._new_line, host, port, backlog=BACKLOG
+        )
+        log.info("phone.listening", host=host, port=self.port)
+
+    async def shut_down(self) -> None:
+        """No new calls; those that run end in order, their sound written down."""
+        self.is_closing = True
+        if self._server is not None:
+            self._server.close()
+        ends = [call.finish(Reason.SHUTDOWN) for call in self.conversations]
+        for result in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.error("call.not_ended", exc_info=result)
+        for line in list(self._lines):
+            line.abort()
+
+    def cut_all(self) -> None:
+        """Cut every line, from any thread: the loop hangs, and Asterisk is to know."""
+        for line in list(self._lines):
+            line.cut()
+
+    def _new_line(self) -> Line:
+        line = Line(
+            ticker=self.ticker,
+            identified=self._identified,
+            lost=self._lines.discard,
+            allows=self._allows,
+            kind10_rate=settings.AUDIOSOCKET_KIND10_RATE,
+        )
+        self._lines.add(line)
+        return line
+
+    def _allows(self, peer: str) -> bool:
+        if self.is_closing or len(self._lines) - len(self._calls) > HALF_OPEN_MAX:
+            return False
+        if not self._networks:
+            return True
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+    def _identified(self, line: Line, uuid: UUID) -> None:
+        spawn(self._take(line, uuid), name="phone.call")
+
+    async def _take(self, line: Line, uuid: UUID) -> None:
+        try:
+            await self._answer(line, uuid)
+        except VoiceError as e:
+            log.warning("call.refused", peer=line.peer, code=e.code)
+            line.hang_up()
+        except Exception:
+            # Mostly an absent database. Asterisk dials the next server.
+            log.exception("call.failed", peer=line.peer)
+            line.abort()
+
+    async def _answer(self, line: Line, uuid: UUID) -> None:
+        """The newest connection of a UUID has the call; the one before lets go."""
+        running = self._calls.get(uuid)
+        if running is not None and not running.is_over:
+            running.take_over(line)
+            return
+        if self.is_full:
+            self.refused += 1
+            raise FullError(self.max_calls)
+        conversation = Conversation(uuid, line, talking=self.talking)
+        self._calls[uuid] = conversation
+        try:
+            call, session = await database_sync_to_async(calls.answer)(
+                uuid, strict=settings.AUDIOSOCKET_STRICT
+            )
+            await conversation.begin(call, session)
+        except BaseException:
+            self._forget(conversation)
+            raise
+        conversation.when_over(self._forget)
+
+    def _forget(self, conversation: Conversation) -> None:
+        if self._calls.get(conversation.uuid) is conversation:
+            del self._calls[conversation.uuid]
+
+
+class FullError(VoiceError):
+    def __init__(self, most: int) -> None:
+        message = f"{most} calls are the most that this process takes."
+        super().__init__("full", message, status=503)
+
+
+def networks(
+    named: Iterable[str],
+) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """AUDIOSOCKET_ALLOW as networks. Raises ValueError; a system check tells."""
+    return [ipaddress.ip_network(name, strict=False) for name in named]
