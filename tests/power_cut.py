@@ -164,7 +164,9 @@ def remaining(synced: Names, seen: Names, dice: random.Random | None) -> Names:
     return names
 
 
-def trial(folder: Path, dice: random.Random, *, speed: float, worst: bool) -> Any:
+def trial(
+    folder: Path, dice: random.Random, *, after_s: float, speed: float, worst: bool
+) -> Any:
     now, notes, grave = folder / "now", folder / "notes", folder / "grave"
     shutil.rmtree(now)
     shutil.copytree(folder / "fresh", now)
@@ -185,7 +187,7 @@ def trial(folder: Path, dice: random.Random, *, speed: float, worst: bool) -> An
     pid, told = forked(recording)
     with os.fdopen(told, "rb", buffering=0) as reports:
         first = reports.read(4)
-        time.sleep(dice.uniform(0, SOUND_S / speed + ENDING_S))
+        time.sleep(after_s)
         os.kill(pid, signal.SIGKILL)
         data = first + b"".join(iter(lambda: reports.read(1 << 16), b""))
         os.waitpid(pid, 0)
@@ -207,7 +209,11 @@ def main(trials: int, seed: int, speed: float) -> None:
     dice = random.Random(seed)
     with home() as folder:
         for number in range(trials):
-            found = trial(folder, dice, speed=speed, worst=number % 2 == 0)
+            after_s = dice.uniform(0, SOUND_S / speed)
+            if number % 3 == 2:
+                after_s = SOUND_S / speed + dice.uniform(0, ENDING_S)
+            is_worst = number % 2 == 0
+            found = trial(folder, dice, after_s=after_s, speed=speed, worst=is_worst)
             print(json.dumps(found), flush=True)
 
 

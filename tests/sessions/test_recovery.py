@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,17 @@ from django.core.management import call_command
 from pytest_django.fixtures import Settings
 from scene import a_session
 
-from sessions import deletion, events, recordings, recovery, spool, tasks
+from sessions import (
+    deletion,
+    durable,
+    events,
+    finish,
+    mixing,
+    recordings,
+    recovery,
+    spool,
+    tasks,
+)
 from sessions.audio import journal
 from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
@@ -230,4 +242,59 @@ def test_a_fragment_that_is_no_sound_costs_only_itself(here: Path) -> None:
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state) == ("failed", "stored")
+    assert len(of(session)["master"]) == 1
+
+
+def test_sound_that_comes_after_the_fragments_is_not_dropped() -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    assert mixing.fragments(session.pk)
+    assert mixing.master(session.pk)
+    late = left_behind(session.public_id, seconds=3.0)
+    assert not mixing.clear(session.pk)
+    assert late.journal.exists()
+    assert finish.complete(session.pk)
+    rows = of(session)
+    assert len(rows["fragment"]) == 2
+    assert rows["master"][0].duration == 48_000 * 4
+
+
+def test_rows_are_on_the_disk_before_their_spool_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    happened: list[str] = []
+    drop = spool.Folder.drop
+    sync = os.fsync
+
+    def syncing(descriptor: int) -> None:
+        happened.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    def dropping(folder: spool.Folder) -> None:
+        happened.append("dropped")
+        drop(folder)
+
+    monkeypatch.setattr(spool.Folder, "drop", dropping)
+    monkeypatch.setattr(os, "fsync", syncing)
+    connection = SimpleNamespace(
+        vendor="sqlite", settings_dict={"NAME": spool.root().parent / "rows.sqlite3"}
+    )
+    (spool.root().parent / "rows.sqlite3-wal").write_bytes(b"what was committed")
+    monkeypatch.setattr(durable, "connection", connection)
+    assert finish.complete(session.pk)
+    assert "rows.sqlite3-wal" in happened[: happened.index("dropped")]
+
+
+def test_a_session_whose_rows_a_power_cut_took_comes_back_by_itself() -> None:
+    public_id = uuid.uuid4()
+    folder = left_behind(public_id)
+    with folder.taken():
+        assert recovery.ring() == []  # it is still being recorded
+    (session_id,) = recovery.ring()
+    session = VoiceSession.objects.get(public_id=public_id)
+    assert (session.pk, session.state) == (session_id, State.FINISHING)
+    assert recovery.ring() == []
+    assert tasks.finish(session_id)
     assert len(of(session)["master"]) == 1
