@@ -206,6 +206,10 @@ def _is_stored(row: Recording) -> bool:
         log.warning("recording.not_stored", recording=row.pk, code=e.code)
         recordings.failed(row, e.message, for_good=not e.retryable)
         return not e.retryable
+    except OSError as e:
+        log.exception("recording.not_read", recording=row.pk)
+        recordings.failed(row, f"Not readable on this host: {e}", for_good=False)
+        return False
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from sessions.audio.journal import Head
 from sessions.capture.tape import Tape
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.spool import Folder
-from sessions.storage import storage
+from sessions.storage import LocalStorage, Stored, storage
 
 pytestmark = pytest.mark.django_db
 
@@ -236,3 +237,24 @@ def test_what_comes_back_from_storage_may_be_anything(here: Path) -> None:
     assert row_of(whole).state == Recording.State.STORED
     for number, folder in enumerate(hurt):
         assert row_of(folder).error, number
+
+
+def test_a_file_that_the_disk_does_not_give_keeps_no_other_from_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = a_session(State.FINISHING)
+    folders = [left_behind(session) for _ in range(2)]
+    put = LocalStorage.put
+
+    def puts(self: LocalStorage, key: str, path: Path, *, content_type: str) -> Stored:
+        if path == folders[0].fragment:
+            raise OSError(errno.EIO, "the disk is damaged")
+        return put(self, key, path, content_type=content_type)
+
+    with monkeypatch.context() as damaged:
+        damaged.setattr(LocalStorage, "put", puts)
+        assert not finish.complete(session.pk)
+    assert "the disk is damaged" in row_of(folders[0]).error
+    assert row_of(folders[1]).state == Recording.State.STORED
+    assert finish.complete(session.pk)
+    assert row_of(folders[0]).error == ""
