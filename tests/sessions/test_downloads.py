@@ -284,6 +284,7 @@ async def test_a_fragment_that_storage_lost_is_read_from_its_chunks(
 
     def keep_as_chunk_too() -> None:
         row = Recording.objects.get(tier=Tier.FRAGMENT, participant__name="Ben")
+        recordings.forget(recordings.chunks_of(talk.pk, row.connection))
         path = storage_file(row.key)
         chunk = path.with_name("chunk")
         chunk.write_bytes(path.read_bytes()[192:])

@@ -142,10 +142,12 @@ async def test_the_reaper_ends_what_nobody_renews(settings: Settings) -> None:
         name: await in_db(a_session)(heartbeat_at=now - timedelta(seconds=age))
         for name, age in ages.items()
     }
-    phone = await in_db(a_session)(heartbeat_at=now - timedelta(hours=1))
-    await VoiceSession.objects.filter(pk=phone.pk).aupdate(source="phone")
+    for source in ("phone", "discord"):
+        other = await in_db(a_session)(heartbeat_at=now - timedelta(hours=1))
+        await VoiceSession.objects.filter(pk=other.pk).aupdate(source=source)
+        made[source] = other
     done = await reaper.cycle(now=now)
-    assert done.idle == [made["old"].pk]
+    assert set(done.idle) == {made["old"].pk, made["phone"].pk}
     await made["old"].arefresh_from_db()
     assert made["old"].end_reason == "idle"
     assert (await reaper.cycle(now=now)).idle == []
