@@ -10,3 +10,4 @@ class BotConfig(AppConfig):
 
     def ready(self) -> None:
         from bot import checks  # noqa: F401 (registers the system checks)
+        from bot.phone import checks as phone_checks  # noqa: F401 (as above)
