@@ -25,6 +25,7 @@ import structlog
 from bot.phone.dialogue import BrokenDialogueError, Saved
 from bot.phone.remote import Remote, RemoteError
 from bot.phone.shelf import Shelf
+from bot.phone.states import State
 from sessions.background import cancel_and_wait, spawn
 from sessions.outages import Outage
 
@@ -111,7 +112,16 @@ class CallStore:
         return self._live.get(uuid)
 
     def save(self, uuid: UUID, saved: Saved) -> None:
-        """Keep this of a call from now on. Returns at once."""
+        """Keep this of a call from now on. Returns at once.
+
+        A call that has ended is forgotten: there is nothing to go on with.
+        """
+        if saved.state is State.ENDED:
+            self.forget(uuid)
+            return
+        kept = self._live.get(uuid)
+        if kept and (kept.state, kept.turns) == (saved.state, saved.turns):
+            return
         self._live[uuid] = replace(saved, saved_at_s=self._wall())
         self._gone.pop(uuid, None)
         self._note(uuid)

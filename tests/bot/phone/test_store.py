@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -98,11 +99,6 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def written(store: CallStore) -> None:
-    await until(lambda: store.health().unwritten == 0)
-    await store.close()
-
-
 # --- without Redis ------------------------------------------------------------------
 
 
@@ -129,6 +125,30 @@ async def test_a_call_that_ended_is_forgotten(tmp_path: Path) -> None:
         assert await store.load(uuid) is None
         await until(lambda: not kept_in(tmp_path))
         assert store.health().calls == 0
+
+
+async def test_a_call_that_ended_is_not_kept_again(tmp_path: Path) -> None:
+    """A late word of its transcript must not bring it back."""
+    uuid = uuid4()
+    async with store_in(tmp_path) as store:
+        store.save(uuid, said("one"))
+        store.forget(uuid)
+        await until(lambda: not kept_in(tmp_path))
+        store.save(uuid, replace(said("one", "two"), state=State.ENDED))
+        assert await store.load(uuid) is None
+        assert store.health().calls == 0
+    assert not kept_in(tmp_path)
+
+
+async def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
+    uuid = uuid4()
+    async with store_in(tmp_path) as store:
+        store.save(uuid, said("one"))
+        await until(lambda: bool(kept_in(tmp_path)))
+        store.save(uuid, said("one"))
+        assert store.health().unwritten == 0
+        store.save(uuid, said("one", "two"))
+        assert store.health().unwritten == 1
 
 
 async def test_closing_writes_what_is_unwritten(tmp_path: Path) -> None:
