@@ -43,7 +43,7 @@ MAX_GAIN_DB = 30.0
 """What is this quiet is noise rather than people: it is not amplified further."""
 BETWEEN_DB = 0.1
 """What true peaks of speech exceed sample peaks by at 48 kHz, for the search."""
-CLOSE_LU = 0.02
+CLOSE_LU = 0.05
 WINDOW = 1_000 * FRAME_SAMPLES
 """What is decoded at once, 24 s: 5 MB."""
 DECODERS = 2
@@ -155,11 +155,11 @@ class Mixture:
 
     def _keep(self, start: int, sound: NDArray[np.float32]) -> None:
         behind = self._stretches[-1].stop if self._stretches else 0
-        if start - behind < PAUSE:
+        if start - behind >= PAUSE:
+            self._weigh.reset()
+        elif start > behind:
             sound = np.concatenate((np.zeros(start - behind, np.float32), sound))
             start = behind
-        else:
-            self._weigh.reset()
         energies, peaks = self._weigh(sound), sample_peaks(sound)
         scale = max(float(peaks.max()), 1e-6) / _INT16
         offset = self._file.seek(0, os.SEEK_END)

@@ -53,10 +53,8 @@ def ours(frames: Frames) -> NDArray[np.bool_]:
 def main_data_bits(frames: Frames) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """part2_3_length of both granules (ISO 11172-3, 2.4.1.7, one channel): 12 bits
     each, 18 and 77 bits into the side information. 0: the granule is silent."""
-    wide = frames[:, 4:21].astype(np.int32)
-    first = (wide[:, 2] & 0x3F) << 6 | wide[:, 3] >> 2
-    second = (wide[:, 9] & 0x07) << 9 | wide[:, 10] << 1 | wide[:, 11] >> 7
-    return first, second
+    a, b, c, d, e = (frames[:, byte].astype(np.int32) for byte in (6, 7, 13, 14, 15))
+    return (a & 0x3F) << 6 | b >> 2, (c & 0x07) << 9 | d << 1 | e >> 7
 
 
 def audible(frames: Frames) -> NDArray[np.bool_]:
