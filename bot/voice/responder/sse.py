@@ -34,7 +34,7 @@ class EventReader:
         if line:
             name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
             if name == b"data":
-                self._size += len(value)
+                self._size += len(line)
                 if self._size > MAX_EVENT_BYTES:
                     raise ValueError("an event without end")
                 self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))

@@ -90,7 +90,6 @@ class _Library:
     def say(self, text: str, *, names: list[str], put: Put) -> None:
         self._choose(names)
         data = text.encode("utf-8", "ignore") + b"\0"
-        self._espeak.espeak_ng_SetRandSeed(1)  # the same text is the same sound
         self._put = put
         try:
             status = self._espeak.espeak_Synth(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Pcm = NDArray[np.int16]
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 16 * 1024
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _RATES = range(4000, 192001)
 
