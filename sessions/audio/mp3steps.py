@@ -69,7 +69,8 @@ def near_ceiling(
     most = steps.copy()  # of the three that are heard in it
     most[1:] = np.maximum(most[1:], steps[:-1])
     most[2:] = np.maximum(most[2:], steps[:-2])
-    return np.asarray(peaks * np.exp2(most / 4) > amplitude(ceiling_dbtp))
+    highest = amplitude(ceiling_dbtp + TOLERATED_DB)
+    return np.asarray(peaks * np.exp2(most / 4) > highest)
 
 
 def corrected(
