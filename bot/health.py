@@ -58,7 +58,8 @@ class Health:
             return {"ok": True, "phone": None}
         lag_s = phone.ticker.late_s if phone.conversations else 0.0
         return {
-            "ok": not phone.is_closing and not phone.is_full and lag_s < LAG_MAX_S,
+            "ok": phone.is_listening and not phone.is_full and lag_s < LAG_MAX_S,
+            "listening": phone.is_listening,
             "active_calls": len(phone.conversations),
             "max_calls": phone.max_calls,
             "refused": phone.refused,

@@ -30,7 +30,7 @@ class Only(StrEnum):
 
 
 class NoPhoneError(Exception):
-    """The AudioSocket server cannot listen."""
+    """The AudioSocket server cannot listen, and nothing else was asked for."""
 
 
 async def run(only: Only | None = None) -> None:
@@ -42,7 +42,7 @@ async def run(only: Only | None = None) -> None:
     async with contextlib.AsyncExitStack() as parts:
         phone = None
         if only is not Only.DISCORD and settings.AUDIOSOCKET_PORT:
-            phone = await parts.enter_async_context(_phone())
+            phone = await parts.enter_async_context(_phone(only))
         if settings.BOT_HEALTH_PORT:
             await parts.enter_async_context(_health(phone))
         log.info("bot.started")
@@ -52,16 +52,19 @@ async def run(only: Only | None = None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _phone() -> AsyncIterator[PhoneServer]:
-    """Takes calls for as long as the block lasts."""
+async def _phone(only: Only | None) -> AsyncIterator[PhoneServer]:
+    """Takes calls for as long as the block lasts. Where the port is taken there are
+    none, and all else of this process goes on."""
     talking = build_talking()
     server = PhoneServer(talking)
     try:
         await server.start(settings.AUDIOSOCKET_HOST, settings.AUDIOSOCKET_PORT)
     except OSError as e:
         where = f"{settings.AUDIOSOCKET_HOST}:{settings.AUDIOSOCKET_PORT}"
-        await talking.close()
-        raise NoPhoneError(f"{where} cannot be used: {e.strerror}") from e
+        if only is Only.PHONE:
+            await talking.close()
+            raise NoPhoneError(f"{where} cannot be used: {e.strerror}") from e
+        log.error("phone.not_listening", where=where, why=e.strerror)
     watchdog = Watchdog(lambda: server.ticker.beat_at, server.cut_all)
     watchdog.start()
     preparing = spawn(talking.prepare(), name="phone.prompts")

@@ -70,6 +70,9 @@ class Stack:
             "SUPERVISOR_PID": str(os.getpid()),
             "DATA_DIR": str(self.folder),
             "WEB_PORT": str(self.port),
+            # Off: the ports of two installations would be the same.
+            "AUDIOSOCKET_PORT": "0",
+            "BOT_HEALTH_PORT": "0",
             "STT_MODEL": str(MODEL),
             "HF_HUB_OFFLINE": "1",
             "STT_CPU_THREADS": "2",

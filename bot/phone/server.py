@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import structlog
-from channels.db import database_sync_to_async
 from django.conf import settings
 
-from bot.phone import calls
 from bot.phone.actions import Reason
-from bot.phone.conversation import Conversation
+from bot.phone.conversation import Conversation, answer
 from bot.phone.line import Line
 from bot.phone.pacing import Ticker
 from sessions.background import spawn
@@ -41,6 +39,7 @@ class PhoneServer:
         self._networks = networks(settings.AUDIOSOCKET_ALLOW)
         self._lines: set[Line] = set()
         self._calls: dict[UUID, Conversation] = {}
+        self._opening: dict[UUID, asyncio.Lock] = {}
         self._server: asyncio.Server | None = None
         self.is_closing = False
         self.refused = 0
@@ -52,6 +51,10 @@ class PhoneServer:
     @property
     def is_full(self) -> bool:
         return len(self._calls) >= self.max_calls
+
+    @property
+    def is_listening(self) -> bool:
+        return self._server is not None and self._server.is_serving()
 
     @property
     def port(self) -> int:
@@ -123,28 +126,24 @@ class PhoneServer:
 
     async def _answer(self, line: Line, uuid: UUID) -> None:
         """The newest connection of a UUID has the call; the one before lets go."""
-        running = self._calls.get(uuid)
-        if running is not None and not running.is_over:
-            running.take_over(line)
-            return
-        if self.is_full:
-            self.refused += 1
-            raise FullError(self.max_calls)
-        conversation = Conversation(uuid, line, talking=self.talking)
-        self._calls[uuid] = conversation
-        try:
-            call, session = await database_sync_to_async(calls.answer)(
-                uuid, strict=settings.AUDIOSOCKET_STRICT
-            )
-            await conversation.begin(call, session)
-        except BaseException:
-            self._forget(conversation)
-            raise
+        async with self._opening.setdefault(uuid, asyncio.Lock()):
+            running = self._calls.get(uuid)
+            if running is not None and not running.is_over:
+                running.take_over(line)
+                return
+            if self.is_full:
+                self.refused += 1
+                raise FullError(self.max_calls)
+            answered = await answer(uuid, talking=self.talking)
+            conversation = Conversation(line, answered, talking=self.talking)
+            self._calls[uuid] = conversation
         conversation.when_over(self._forget)
+        conversation.begin()
 
     def _forget(self, conversation: Conversation) -> None:
         if self._calls.get(conversation.uuid) is conversation:
             del self._calls[conversation.uuid]
+            self._opening.pop(conversation.uuid, None)
 
 
 class FullError(VoiceError):
