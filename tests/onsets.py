@@ -21,13 +21,10 @@ from sessions.audio.mp3frames import DELAY
 RATE = 48_000
 SEARCH = 4_800
 """Speech is looked for this far on both sides: 100 ms."""
-LONGEST = 23_040
-"""Samples of a piece of speech: 24 packets."""
 CLEAR = 5.0
 """A peak so many times the usual correlation is hardly chance, of 9601 places."""
 WEAK = 0.1
 """Frequencies this much weaker than usual are not trusted as much as the others."""
-_SIZE = fft.next_fast_len(LONGEST + 2 * SEARCH, real=True)
 _AT_ONCE = 20 * RATE
 
 Sound = NDArray[np.float32]
@@ -97,10 +94,11 @@ def find(
 def _lag(window: Sound, sound: NDArray[np.int16]) -> int | None:
     """Where in the window the sound begins. It is whitened, so that neither a vowel nor
     another speaker is taken for it."""
-    known = fft.rfft(sound.astype(np.float32), _SIZE)
+    size = fft.next_fast_len(len(window), real=True)
+    known = fft.rfft(sound.astype(np.float32), size)
     power = np.square(known.real) + np.square(known.imag)
     known /= np.sqrt(power + WEAK * power.mean())
-    match = fft.irfft(fft.rfft(window, _SIZE) * known.conj(), _SIZE)
+    match = fft.irfft(fft.rfft(window, size) * known.conj(), size)
     match = match[: len(window) - len(sound) + 1]
     peak = int(match.argmax())
     usual = float(np.sqrt(np.mean(np.square(match))))
