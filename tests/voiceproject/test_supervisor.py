@@ -44,6 +44,8 @@ class Installation:
         self.env = {n: os.environ[n] for n in ("PATH", "HOME") if n in os.environ} | {
             "DATA_DIR": str(folder),
             "WEB_PORT": str(self.port),
+            "AUDIOSOCKET_PORT": "0",
+            "BOT_HEALTH_PORT": "0",
             "STT_MODEL": str(MODEL),
             "HF_HUB_OFFLINE": "1",
             "STT_CPU_THREADS": "2",
