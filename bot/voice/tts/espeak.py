@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 BLOCK_MS = 200
 WORDS_PER_MINUTE = 160
 """espeak's own 175 is hurried for a telephone."""
+MAX_SPEECH_S = 90.0
+"""Signs it cannot read it names, at length: nobody waits for the end of that, and no
+other call for the one thread."""
 FALLBACK = "en"
 
 # Numbers of espeak-ng's speak_lib.h.
@@ -84,13 +87,14 @@ class _Library:
         self._espeak, self._rate = _load()
         self._voice = ""
         self._put: Put | None = None
+        self._left = 0  # samples that may follow
         self._callback = _CALLBACK(self._take)  # kept: espeak holds only its address
         self._espeak.espeak_SetSynthCallback(self._callback)
 
     def say(self, text: str, *, names: list[str], put: Put) -> None:
         self._choose(names)
         data = text.encode("utf-8", "ignore") + b"\0"
-        self._put = put
+        self._put, self._left = put, round(MAX_SPEECH_S * self._rate)
         try:
             status = self._espeak.espeak_Synth(
                 data, len(data), 0, 0, 0, _UTF8, None, None
@@ -116,6 +120,9 @@ class _Library:
         """espeak's callback. Not 0: stop."""
         if not samples or count <= 0 or self._put is None:
             return 0
+        self._left -= count
+        if self._left < 0:
+            return 1
         pcm = np.frombuffer(ctypes.string_at(samples, 2 * count), np.int16)
         return 0 if self._put(Block(pcm, self._rate)) else 1
 

@@ -13,7 +13,7 @@ from bot.voice.tts.threads import Put, blocks_of
 
 log = structlog.get_logger(__name__)
 
-MISSING = "TTS=piper needs the extra: uv sync --inexact --extra piper"
+MISSING = "TTS=piper needs the extra: .uv/bin/uv sync --inexact --extra piper"
 
 
 class Piper:
