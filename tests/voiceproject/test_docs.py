@@ -12,7 +12,7 @@ from sessions.wire import Close
 from voiceproject import settings
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [*sorted((ROOT / "docs").glob("*.md")), *ROOT.glob("*.md")]
+DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("*.md")]
 PATH = re.compile(r"(?<![\w./*{-])[\w.-]+/[\w./{},-]+\.(?:py|js|md|sh|png)\b")
 BRACES = re.compile(r"\{([^}]*)\}")
 SETTING = re.compile(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)`")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
 SETTINGS = ast.parse((ROOT / "voiceproject" / "settings.py").read_text("utf-8"))
 ROW = re.compile(
     r"^\| `([A-Z0-9_]+)`( †)? \| (?:`(.*?)`)? ?\| (\S.*) \|$", re.MULTILINE

@@ -230,6 +230,10 @@ def test_a_length_without_sense_is_refused_at_the_header(kind: int, size: int) -
     assert decoder.held == 0
 
 
+def test_a_frame_of_senseless_length_is_refused_whole_as_well() -> None:
+    assert refused(on_the_line(), message(0x10, bytes(16_002))).code == "too_long"
+
+
 def test_the_length_of_16_khz_under_0x10_is_that_of_16_khz() -> None:
     frame = message(0x10, sound(32_000))
     assert on_the_line(kind10_rate=16_000).feed(frame) == [Audio(sound(32_000), 16_000)]
