@@ -70,7 +70,7 @@ class Call:
         self._zero_s = now - at_ms / 1000
         self._turns: tuple[Turn, ...] = ()
         self._log = [Transition(State.CONNECTED, now, "connected")]
-        self._is_greeted = False
+        self._is_greeted = False  # on an earlier connection
         self._quiet_since_s = now  # neither side has made a sound since
         self._speech_since_s: float | None = None  # the caller's, while it lasts
         self._was_prompted = False
@@ -258,7 +258,6 @@ class Call:
         if self.state is not State.LISTENING:
             # In processing nothing was said: there was no answer.
             self._go(State.LISTENING, now, "we ended")
-            self._is_greeted = True
         return self._ask_if_due(now)
 
     # --- time -----------------------------------------------------------------------
@@ -332,7 +331,6 @@ class Call:
         """Barge-in: stop what is ours, and listen; nothing where nothing is ours."""
         was = self.state
         if was is State.GREETING and self._rules.is_greeting_interruptible:
-            self._is_greeted = True
             stopped: Actions = (StopSpeaking(),)
         elif was is State.SPEAKING or (was is State.PROCESSING and self._was_filled):
             stopped = (StopSpeaking(), StopAnswering())

@@ -132,6 +132,10 @@ def test_a_long_speech_in_pieces_is_no_dead_line() -> None:
     call.caller_began(105.0)
     assert call.caller_said(160.0, "First,") == ()
     assert call.due() == (Timer.STILL_THERE, 230.0)
+    assert call.tick(230.0) == (Say(Prompt.STILL_THERE),)
+    (asked,) = call.speech_ended(231.0, heard_s=231.2)
+    assert isinstance(asked, Ask)
+    assert asked.text == "First,"
 
 
 @pytest.mark.parametrize("rules", [Rules(answers=False), Rules(silence_s=0)])
@@ -197,6 +201,15 @@ def test_the_filler_is_played_once_when_no_block_came_in_time() -> None:
     assert call.tick(107.999) == ()
     assert call.tick(108.0) == (PlayFiller(),)
     assert call.tick(120.0) == ()
+
+
+def test_every_question_may_have_its_filler() -> None:
+    call = listening()
+    for asked_s in (105.0, 205.0):
+        call.caller_said(asked_s, "What is the weather?")
+        assert call.tick(asked_s + 3.0) == (PlayFiller(),)
+        call.speech_began(asked_s + 4.0, "It rains.")
+        call.speech_ended(asked_s + 5.0, heard_s=asked_s + 5.2)
 
 
 def test_the_first_block_takes_the_filler_away() -> None:

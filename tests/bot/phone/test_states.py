@@ -123,7 +123,7 @@ def _timers(state: State) -> set[Timer]:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(scripts, some_rules)
 def test_nothing_that_happens_breaks_the_rules(
     script: list[tuple[str, float]], rules: Rules

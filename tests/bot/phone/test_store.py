@@ -26,7 +26,7 @@ from bot.phone.store import CallStore
 
 TTL_S = 1800
 # What a call may wait for on a machine that is busy with something else, too.
-AT_ONCE_S = 0.3
+AT_ONCE_S = 0.45
 
 
 class Server:
@@ -97,6 +97,12 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - files and Redis ring no bell
             await asyncio.sleep(0.005)
+
+
+async def looked_after(server: Server, store: CallStore) -> None:
+    """Until a new store has asked Redis how it is: it begins with that."""
+    store.start()
+    await until(lambda: "info" in [c["cmd"] for c in server.client.client_list()])
 
 
 # --- without Redis ------------------------------------------------------------------
@@ -277,15 +283,25 @@ async def test_no_call_notices_that_redis_is_stopped_and_started(
 async def test_a_redis_that_forgot_everything_is_told_again(
     tmp_path: Path, server: Server
 ) -> None:
+    """It was away only between two looks, when nobody wrote."""
     uuid = uuid4()
+    now = 0.0
     server.start()
-    async with store_in(tmp_path / "here", url=server.url) as store:
-        store.save(uuid, said("one"))
-        await until(lambda: server.text(uuid) != "")
-        server.stop()
-        server.start()
-        await until(lambda: server.text(uuid) != "")
-        assert words(await store.load(uuid)) == ["one"]
+    store = CallStore(tmp_path, redis_url=server.url, look_s=0.02, clock=lambda: now)
+    await looked_after(server, store)
+    store.save(uuid, said("one"))
+    await until(lambda: server.text(uuid) != "")
+    server.stop()
+    server.start()
+    assert server.text(uuid) == ""
+
+    def is_told() -> bool:
+        nonlocal now
+        now += 1.0
+        return server.text(uuid) != ""
+
+    await until(is_told)
+    await store.close()
 
 
 async def test_redis_may_be_away_at_the_start(tmp_path: Path, server: Server) -> None:
@@ -335,10 +351,10 @@ async def test_a_running_call_is_renewed_before_its_time_is_over(
     now = 0.0
     server.start()
     store = CallStore(tmp_path, redis_url=server.url, look_s=0.02, clock=lambda: now)
+    await looked_after(server, store)
     store.save(uuid, said("one"))
     await until(lambda: server.text(uuid) != "")
     server.client.expire(key(uuid), 5)
     now = TTL_S / 3
-    store.save(uuid4(), said("another"))
     await until(lambda: int(str(server.client.ttl(key(uuid)))) > 5)
     await store.close()
