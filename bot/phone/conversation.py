@@ -47,8 +47,6 @@ log = structlog.get_logger(__name__)
 
 PHONE_BUFFER_S = 0.2
 """What a phone still plays behind the last frame we sent."""
-PLACED_AFTER_S = 1.0
-"""A track's first half second is held before it has a place."""
 END = {
     actions.Reason.CALLER: "hang_up",
     actions.Reason.SILENCE: "silence",
@@ -116,7 +114,6 @@ class Conversation:
         self._hang_up: actions.HangUp | None = None
         self._end: asyncio.Task[None] | None = None
         self._over: list[Callable[[Conversation], None]] = []
-        self._unwritten: list[Block] = []
         self._follower: asyncio.Task[None] | None = None
         self._heart = contextlib.ExitStack()
 
@@ -212,21 +209,9 @@ class Conversation:
             self._tell(lambda machine, now: machine.speech_began(now, block.text))
 
     def _block_closed(self, block: Block) -> None:
-        if block.begun is not None:
-            self._unwritten.append(block)
-            self._write_lines()
-            if self._unwritten:
-                loop = asyncio.get_running_loop()
-                loop.call_later(PLACED_AFTER_S, self._write_lines)
-
-    def _write_lines(self) -> None:
-        """The lines of what we said; a track knows its place after a moment."""
-        us, blocks, self._unwritten = self._tracks.person(Side.US), self._unwritten, []
-        for block in blocks:
-            if (place := self._mouth.place(block)) is None:
-                self._unwritten.append(block)
-            else:
-                self._log.said(us.pk, place, block.text, language=self._language)
+        if (place := self._mouth.place(block)) is not None:
+            us = self._tracks.person(Side.US)
+            self._log.said(us.pk, place, block.text, language=self._language)
 
     # --- what the session tells -------------------------------------------------------
 
@@ -366,7 +351,6 @@ class Conversation:
         self.line.hang_up()
         try:
             await self._tracks.leave()
-            self._write_lines()
             await self._log.close()
         finally:
             self._heart.close()

@@ -77,7 +77,8 @@ class CallTracks:
         recorded. One that was open is closed."""
         track = self._track(Side.US, rate)
         recorder = record(track)
-        return self._hold(Side.US, track, [recorder] if recorder else [])
+        sinks: list[Sink] = [recorder] if recorder else []
+        return self._hold(Side.US, track, sinks)
 
     async def leave(self) -> None:
         """Write both down, and take both off the list. May be called again."""
@@ -113,6 +114,7 @@ class CallTracks:
             rate=track.rate,
             sinks=sinks,
             away_s=attention().away_s,
+            is_ours=side is Side.US,
         )
         if (before := self._held.get(side)) is not None:
             registry().remove(before)

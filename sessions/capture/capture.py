@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 
 from sessions.audio.clock import TrackClock
+from sessions.audio.countclock import CountClock
 from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Capture:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         away_s: Callable[[], float] = lambda: 0.0,
+        is_ours: bool = False,
     ) -> None:
+        """`is_ours`: it is sent from here, at our own pace; its count is the time."""
         self.track = track
         self.rate = rate
         self.heard_at = clock()
@@ -49,7 +52,9 @@ class Capture:
         # Wall time is read once: it may step, and a track's clock must not.
         self._zero = clock() - (wall() - started_at.timestamp())
         self._sinks = sinks
-        self._timeline = TrackClock(origin=origin, received=received)
+        self._timeline: TrackClock | CountClock = (
+            CountClock() if is_ours else TrackClock(origin=origin, received=received)
+        )
         self._secured = received
         self.halted = self._closed = False
 

@@ -11,7 +11,7 @@ from sessions import recovery, restoring
 
 
 class Command(BaseCommand):
-    help = "Carry sound left on this host, or in storage alone, to its finished recording."
+    help = "Carry sound left on this host or in storage to its finished recording."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("session", nargs="?", type=UUID)
