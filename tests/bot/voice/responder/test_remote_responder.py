@@ -12,6 +12,7 @@ import pytest
 from loopback import Asked, Script, Server
 from structlog.testing import capture_logs
 
+from bot.voice import endpoint
 from bot.voice.responder import remote
 from bot.voice.responder.port import HangUp, Reply, ResponderError, Transfer, Turn
 from bot.voice.responder.remote import RemoteResponder
@@ -121,7 +122,11 @@ async def test_a_sentence_is_there_while_the_next_is_written() -> None:
         await said.aclose()
 
 
-async def test_it_ends_where_the_server_forgets_to() -> None:
+async def test_it_ends_where_the_server_forgets_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint, "DRAIN_S", 0.01)
+
     async def script(asked: Asked) -> None:
         await says(event("Bye."), finish())(asked)
         await asyncio.Event().wait()
@@ -271,13 +276,13 @@ async def test_signs_of_life_are_no_answer() -> None:
 async def test_who_writes_faster_than_one_speaks_has_all_the_time() -> None:
     async def script(asked: Asked) -> None:
         await asked.begin("text/event-stream")
-        for _ in range(20):
+        for _ in range(25):
             await asked.send(event("One two three. "))
             await asyncio.sleep(0.02)
         await asked.send(DONE)
 
-    async with asking(script, timeout_s=0.2) as (responder, _):
-        assert len(await replies(responder)) == 20
+    async with asking(script, timeout_s=0.4) as (responder, _):
+        assert len(await replies(responder)) == 25
 
 
 async def test_an_answer_without_end_is_cut_short() -> None:
@@ -339,7 +344,8 @@ async def test_no_words_and_no_keys_are_logged() -> None:
     assert logs == []
 
 
-async def test_a_connection_is_used_again() -> None:
+async def test_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "DRAIN_S", 10.0)
     ports = set()
 
     async def script(asked: Asked) -> None:
