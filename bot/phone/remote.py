@@ -25,8 +25,10 @@ REQUEST_S = 0.5
 class RemoteError(VoiceError):
     """Redis is away, hangs, or does not take what it is given."""
 
-    def __init__(self) -> None:
-        super().__init__("redis_away", "Redis does not answer.", status=503)
+    def __init__(self, fault: Exception) -> None:
+        # Its name alone: its message may quote what was to be written, words and all.
+        message = f"Redis does not answer: {type(fault).__name__}."
+        super().__init__("redis_away", message, status=503)
 
 
 def key(uuid: UUID) -> str:
@@ -82,4 +84,4 @@ async def _bounded(request: Awaitable[T], within_s: float = REQUEST_S) -> T:
         async with asyncio.timeout(within_s):
             return await request
     except (RedisError, OSError, TimeoutError) as e:
-        raise RemoteError from e
+        raise RemoteError(e) from None

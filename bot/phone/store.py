@@ -36,7 +36,7 @@ LOOK_S = 1.0
 # A call begins only when it is known whether it goes on: longer nobody waits for that.
 LOAD_S = 0.1
 CLOSE_S = 2.0
-BATCH = 20
+BATCH = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import redis
+import structlog
 from stack import free_port, listens, wait_for
 from structlog.testing import capture_logs
 
@@ -302,6 +303,22 @@ async def test_a_redis_that_forgot_everything_is_told_again(
 
     await until(is_told)
     await store.close()
+
+
+async def test_a_redis_that_is_full_is_as_if_away_and_the_log_has_no_words(
+    tmp_path: Path, server: Server
+) -> None:
+    uuid = uuid4()
+    server.start()
+    server.client.config_set("maxmemory", "1")
+    faults: list[str] = []
+    with capture_logs(processors=[structlog.processors.format_exc_info]) as logs:
+        async with store_in(tmp_path / "here", url=server.url) as store:
+            store.save(uuid, said("secret"))
+            await until(lambda: kept_in(tmp_path / "here") == {str(uuid)})
+    faults = [entry["exception"] for entry in logs if "exception" in entry]
+    assert "RemoteError" in faults[0]
+    assert "SET" not in str(logs)  # the request that failed, with what was said
 
 
 async def test_redis_may_be_away_at_the_start(tmp_path: Path, server: Server) -> None:
