@@ -40,6 +40,7 @@ class Remote:
 
     def __init__(self, url: str, *, ttl_s: int) -> None:
         self._ttl_s = ttl_s
+        self._failed = False
         self._redis: Redis = Redis.from_url(
             url,
             socket_timeout=REQUEST_S,
@@ -50,19 +51,18 @@ class Remote:
     async def run_id(self) -> str:
         """Which run of the server answers: a new one may have forgotten everything.
 
-        Where none does, connections to the one that is gone are dropped: the first
-        request to the next one would fail on them.
+        After a failure this is asked anew, on a connection of its own: the others lead
+        to a server that is gone, and the next requests would fail on them.
         """
-        try:
-            server: Mapping[str, Any] = await _bounded(self._redis.info("server"))
-        except RemoteError:
+        if self._failed:
             pool = self._redis.connection_pool
-            await _bounded(pool.disconnect(inuse_connections=False))
-            raise
+            await self._bounded(pool.disconnect(inuse_connections=False))
+        server: Mapping[str, Any] = await self._bounded(self._redis.info("server"))
+        self._failed = False
         return str(server.get("run_id", ""))
 
     async def get(self, uuid: UUID, *, within_s: float = REQUEST_S) -> str | None:
-        found = await _bounded(self._redis.get(key(uuid)), within_s)
+        found = await self._bounded(self._redis.get(key(uuid)), within_s)
         return found.decode(errors="replace") if isinstance(found, bytes) else found
 
     async def write(self, texts: Mapping[UUID, str | None]) -> None:
@@ -73,15 +73,15 @@ class Remote:
                     pipe.delete(key(uuid))
                 else:
                     pipe.set(key(uuid), text, ex=self._ttl_s)
-            await _bounded(pipe.execute())
+            await self._bounded(pipe.execute())
 
     async def close(self) -> None:
-        await _bounded(self._redis.aclose())
+        await self._bounded(self._redis.aclose())
 
-
-async def _bounded(request: Awaitable[T], within_s: float = REQUEST_S) -> T:
-    try:
-        async with asyncio.timeout(within_s):
-            return await request
-    except (RedisError, OSError, TimeoutError) as e:
-        raise RemoteError(e) from None
+    async def _bounded(self, request: Awaitable[T], within_s: float = REQUEST_S) -> T:
+        try:
+            async with asyncio.timeout(within_s):
+                return await request
+        except (RedisError, OSError, TimeoutError) as e:
+            self._failed = True
+            raise RemoteError(e) from None
