@@ -56,6 +56,7 @@ async def _phone(only: Only | None) -> AsyncIterator[PhoneServer]:
     """Takes calls for as long as the block lasts. Where the port is taken there are
     none, and all else of this process goes on."""
     talking = build_talking()
+    talking.store.start()
     server = PhoneServer(talking)
     try:
         await server.start(settings.AUDIOSOCKET_HOST, settings.AUDIOSOCKET_PORT)

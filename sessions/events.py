@@ -45,6 +45,12 @@ def append(session_id: int, type_: str, data: dict[str, Any]) -> int:
     return seq
 
 
+def newest(session_id: int, type_: str) -> int:
+    """The number of the newest event of a type; 0 when there is none."""
+    rows = SessionEvent.objects.filter(session_id=session_id, type=type_)
+    return rows.order_by("-seq").values_list("seq", flat=True).first() or 0
+
+
 def replay(session_id: int, *, after: int, limit: int = 500) -> list[Event]:
     """Stored events with a number above `after`, oldest first."""
     rows = SessionEvent.objects.filter(session_id=session_id, seq__gt=after)

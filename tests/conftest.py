@@ -19,6 +19,25 @@ PURE = [
     TESTS / module.replace(".", "/")
     for module in HOUSE["importlinter:contract:pure"]["source_modules"].split()
 ]
+FIRST = {
+    "test_supervisor.py",
+    "test_session_page.py",
+    "test_road.py",
+    "test_phone.py",
+    "test_web_kill.py",
+    "test_worker_kill.py",
+    "test_viewers.py",
+    "test_demo.py",
+    "test_many.py",
+    "test_sockets.py",
+    "test_recording.py",
+    "test_garbage.py",
+    "test_offline.py",
+    "test_quiet.py",
+    "test_crash.py",
+    "test_downloads.py",
+}
+"""What takes longest begins first: a worker that begins it last works on alone."""
 LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -31,6 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if _is_pure(item.path):
             item.add_marker(pytest.mark.pure)
+    items.sort(key=lambda item: item.path.name not in FIRST)
 
 
 def pytest_collection_finish() -> None:

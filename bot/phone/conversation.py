@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import transaction
 
 from bot.phone import actions, calls
 from bot.phone.call import Call
@@ -27,7 +28,7 @@ from bot.phone.states import InvalidTransitionError
 from bot.phone.tracks import CallTracks, Side
 from bot.voice.responder import port
 from bot.voice.turns import Turns
-from sessions import finish
+from sessions import events, finish
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.registry import Stop, registry
 from sessions.errors import VoiceError
@@ -65,16 +66,27 @@ class Answered:
     session: VoiceSession
     tracks: CallTracks
     saved: Saved | None
+    read_to: int
+    """The event up to which a call that broke off had read the log."""
 
 
 async def answer(uuid: UUID, *, talking: Talking) -> Answered:
     """Raises VoiceError for a call that is not taken."""
-    call, session = await database_sync_to_async(calls.answer)(
-        uuid, strict=settings.AUDIOSOCKET_STRICT
+    found, saved = await asyncio.gather(
+        database_sync_to_async(_found)(uuid), talking.store.load(uuid)
     )
+    call, session, tracks, read_to = found
+    return Answered(call, session, tracks, saved, read_to)
+
+
+@transaction.atomic  # once through to the disk: somebody waits for our first word
+def _found(uuid: UUID) -> tuple[CallRow, VoiceSession, CallTracks, int]:
+    call, session = calls.answer(uuid, strict=settings.AUDIOSOCKET_STRICT)
+    # Whatever it heard of the caller put it into another state.
+    read_to = events.newest(session.pk, "call")
     tracks = CallTracks(session)
-    await tracks.join(call.caller)
-    return Answered(call, session, tracks, await talking.store.load(uuid))
+    tracks.join(call.caller)
+    return call, session, tracks, read_to
 
 
 class Conversation:
@@ -94,6 +106,7 @@ class Conversation:
         self.is_over = False
         self._session = answered.session
         self._tracks = answered.tracks
+        self._read_to = answered.read_to
         self._talking = talking
         self._clock, self._wall = clock, wall
         self._log = CallLog(self._session.pk)
@@ -132,7 +145,7 @@ class Conversation:
         """Greet, or go on where the call broke off."""
         self._heart.enter_context(registry().viewing(self._session.pk))
         self._tracks.tell(stopped=self._stopped, speaks=self._caller_speaks)
-        self._follower = spawn(self._follow(self._session.last_seq), name="call.follow")
+        self._follower = spawn(self._follow(self._read_to), name="call.follow")
         self._do(self._machine.begin(self._clock()))
         self.line.listen(self)
 
@@ -219,8 +232,8 @@ class Conversation:
         """What the caller said, as soon as it is text; and what others ask for."""
         caller = str(self._tracks.person(Side.CALLER).public_id)
         followed = feed().follow(self._session.pk, after=after)
-        async with contextlib.aclosing(followed) as events:
-            async for event in events:
+        async with contextlib.aclosing(followed) as news:
+            async for event in news:
                 if event.type == "transfer":
                     self._tell(lambda machine, now: machine.transfer(now))
                 elif event.type == "utterance" and event.data["participant"] == caller:

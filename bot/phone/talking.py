@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from bot.phone.call import Rules
-from bot.phone.prompts import Prompt, Prompts
+from bot.phone.prompts import RECORDED, Prompt, Prompts
 from bot.phone.store import CallStore
 from bot.voice.responder.build import build_responder
 from bot.voice.responder.port import Listener, Responder
@@ -41,14 +41,15 @@ class Talking:
         return prompts.text(prompt, language=language)
 
     async def prepare(self) -> bool:
-        """Have the prompts ready to be said at once."""
-        language = settings.TTS_LANGUAGE
-        texts = [self.words(prompt, language=language) for prompt in Prompt]
-        done = [
-            await self.speaker.prepare(texts, rate=rate, language=language)
-            for rate in PHONE_RATES
-        ]
-        return all(done)
+        """Have the prompts ready to be said at once: in our language first, and in
+        the others where that costs nothing. Whether all could be made."""
+        others = sorted(RECORDED) if settings.TTS == "espeak" else []
+        well = True
+        for language in dict.fromkeys([settings.TTS_LANGUAGE, *others]):
+            texts = [self.words(prompt, language=language) for prompt in Prompt]
+            for rate in PHONE_RATES:
+                well &= await self.speaker.prepare(texts, rate=rate, language=language)
+        return well
 
     async def close(self) -> None:
         await self.responder.close()

@@ -46,11 +46,11 @@ class CallTracks:
         self._held: dict[Side, Held] = {}
         self._inbound: Inbound | None = None
 
-    async def join(self, caller: str) -> None:
-        """Both are in the session. Raises SessionEndedError."""
+    def join(self, caller: str) -> None:
+        """Both are in the session. Blocks. Raises SessionEndedError."""
         for side, name in ((Side.CALLER, caller or "Caller"), (Side.US, OUR_NAME)):
             connection = str(uuid.uuid4())
-            person = await database_sync_to_async(participants.join)(
+            person = participants.join(
                 self._session.pk, key=side, name=name, connection=connection
             )
             self._people[side] = (person, connection)

@@ -1,0 +1,377 @@
+"""The phone: how many calls a core carries, and how well what we say keeps its pace.
+
+The server has one core, a generator in a process of its own the other one. Each caller
+sends 320 bytes every 20 ms; what comes back is timed frame by frame.
+
+    transport    lines and the pace of silence alone, each frame echoed as it comes
+    calls        whole calls: session, both tracks, recording and voice detection
+    talking      100 calls that are spoken to: how punctual their frames are
+
+Targets: 1,200 and 300 calls with a turnaround below 20 ms for 99 of 100 frames, and no
+frame lost; 99.9 % of what we say within 5 ms of its deadline. Beside it, of the fact
+sheet: asyncio streams hold 400, a bare Protocol on uvloop 1,700 (transport), and 700
+with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA's server
+250 to 350 (transport).
+
+`python bench/phone.py` takes two minutes; a number of seconds makes each step as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import numpy as np
+import uvloop
+
+FRAME_S = 0.020
+FRAME_BYTES = 320
+SILENCE = bytes(FRAME_BYTES)
+TURNAROUND_MS = 20.0
+TALK_SHARE = 0.4
+SETTLE_S = 2.0
+STEPS = {"transport": (600, 900, 1200, 1500), "calls": (100, 200, 300, 400)}
+TARGETS = {"transport": 1200, "calls": 300}
+
+
+# --- the generator ----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Found:
+    """What a step found."""
+
+    calls: int
+    sent: int = 0
+    back: int = 0
+    turnarounds: list[float] = field(default_factory=list)
+    lates: list[float] = field(default_factory=list)
+    lost: int = 0
+
+
+class Phone(asyncio.Protocol):
+    """A caller that marks each frame with its number and times what comes back."""
+
+    def __init__(self, found: Found, sound: bytes, offset: int) -> None:
+        self._found, self._sound, self._at = found, sound, offset
+        self.number = 0
+        self._sent_at: dict[int, float] = {}
+        self._held = b""
+        self.transport: asyncio.Transport | None = None
+        self.arrivals: list[float] = []
+        self.counts = False
+        self.is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+
+    def send(self) -> None:
+        assert self.transport is not None
+        self.number += 1
+        if self._at + FRAME_BYTES > len(self._sound):
+            self._at = 0
+        piece = self._sound[self._at + 4 : self._at + FRAME_BYTES]
+        self._at += FRAME_BYTES
+        if self.counts:
+            self._sent_at[self.number] = time.monotonic()
+            self._found.sent += 1
+        mark = self.number.to_bytes(4, "little")
+        self.transport.write(b"\x10\x01\x40" + mark + piece)
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        data, at = self._held + data, 0
+        while len(data) - at >= 3:
+            end = at + 3 + (data[at + 1] << 8 | data[at + 2])
+            if end > len(data):
+                break
+            self._take(data[at + 3 : end], now)
+            at = end
+        self._held = data[at:]
+
+    def _take(self, payload: bytes, now: float) -> None:
+        if payload == SILENCE:
+            return
+        self.arrivals.append(now)
+        sent_at = self._sent_at.pop(int.from_bytes(payload[:4], "little"), None)
+        if sent_at is not None:
+            self._found.back += 1
+            self._found.turnarounds.append((now - sent_at) * 1000)
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._sent_at)
+
+
+async def generate(port: int, calls: int, seconds: float) -> Found:
+    """So many callers at once, spread over the 20 ms; the first seconds do not count."""
+    found, sound = Found(calls), speech()
+    loop = asyncio.get_running_loop()
+    phones: list[Phone] = []
+    random = np.random.default_rng(1)
+    for _ in range(calls):
+        offset = int(random.integers(len(sound) // FRAME_BYTES)) * FRAME_BYTES
+        _, phone = await loop.create_connection(
+            lambda at=offset: Phone(found, sound, at), "127.0.0.1", port
+        )
+        phones.append(phone)
+        await asyncio.sleep(0.004)
+    began = loop.time()
+    turn, slots = 0, 20
+    while (at_s := turn * FRAME_S / slots) < SETTLE_S + seconds:
+        if (early := began + at_s - loop.time()) > 0:
+            await asyncio.sleep(early)
+        if turn == int(SETTLE_S / FRAME_S) * slots:
+            for phone in phones:
+                phone.counts, phone.arrivals = True, []
+        for phone in phones[turn % slots :: slots]:
+            phone.send()
+        turn += 1
+    await asyncio.sleep(0.5)
+    for phone in phones:
+        found.lost += phone.unanswered
+        found.lates += lateness(phone.arrivals)
+        if phone.transport is not None:
+            phone.transport.close()
+    found.lost += sum(phone.is_lost for phone in phones)
+    await asyncio.sleep(1)
+    return found
+
+
+def lateness(arrivals: list[float]) -> list[float]:
+    """Of frames that are due every 20 ms, in ms behind their deadlines: those of the
+    grid that the most punctual hundredth stands on."""
+    if len(arrivals) < 100:
+        return []
+    at = np.array(arrivals) - np.arange(len(arrivals)) * FRAME_S
+    return list((at - np.percentile(at, 1)) * 1000)
+
+
+def speech() -> bytes:
+    """A minute at 8 kHz: noise with the rhythm of talk, 40 % of the time."""
+    random = np.random.default_rng(3)
+    loud = np.repeat(random.random(40) < TALK_SHARE, 12_000)
+    sound = random.normal(0, 3_000, len(loud)) * loud
+    smooth = np.convolve(sound, np.hanning(9) / 3, "same")
+    return bytes(np.clip(smooth, -30_000, 30_000).astype("<i2").tobytes())
+
+
+# --- the servers ------------------------------------------------------------------------
+
+
+async def serve_transport(port: int) -> None:
+    from bot.phone.line import Line
+    from bot.phone.pacing import Ticker
+    from bot.phone.protocol import Audio, audio
+
+    class EchoLine(Line):
+        """Sends back what comes at once, in place of the silence that is due."""
+
+        early = 0
+
+        def echo(self, heard: Audio) -> None:
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.write(audio(heard.pcm, self._kind))
+                self.early = min(self.early + 1, 2)
+
+        def tick(self, *, skipped: int) -> None:
+            if self.early:
+                self.early -= 1
+            else:
+                super().tick(skipped=skipped)
+
+    class Echo:
+        def __init__(self, line: EchoLine) -> None:
+            self.heard = line.echo
+
+        def dialled(self, symbol: str) -> None: ...
+        def hung_up(self) -> None: ...
+        def sent(self, frame: bytes | None, *, skipped: int) -> None: ...
+        def said(self, piece: object) -> None: ...
+
+    ticker = Ticker()
+
+    def new_line() -> EchoLine:
+        return EchoLine(
+            ticker=ticker,
+            identified=lambda line, _: line.listen(Echo(line)),  # type: ignore[arg-type]
+            lost=lambda _: None,
+            allows=lambda _: True,
+            kind10_rate=8_000,
+        )
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(new_line, "127.0.0.1", port, backlog=2048)
+    print("up", flush=True)
+    await server.serve_forever()
+
+
+async def serve_calls(port: int, *, talks: bool) -> None:
+    from dataclasses import replace
+
+    from bot.phone import conversation, server
+    from bot.phone.playout import Piece
+    from bot.phone.protocol import Audio
+    from bot.phone.talking import build_talking
+
+    class Echo(conversation.Conversation):
+        """A whole call, that also sends back what it hears."""
+
+        def begin(self) -> None:
+            super().begin()
+            if talks:
+                self.line.say(Piece(speech() * 10))
+
+        def heard(self, audio: Audio) -> None:
+            super().heard(audio)
+            if not talks:
+                self.line.say(Piece(audio.pcm))
+
+        def said(self, piece: Piece) -> None:
+            pass
+
+        def sent(self, frame: bytes | None, *, skipped: int) -> None:
+            pass  # what goes out here is the caller's own
+
+    server.Conversation = Echo  # type: ignore[misc]
+    talking = build_talking()
+    talking = replace(talking, rules=replace(talking.rules, greets=False))
+    phone = server.PhoneServer(talking, max_calls=2_000)
+    await phone.start("127.0.0.1", port)
+    print("up", flush=True)
+    await asyncio.Event().wait()
+
+
+# --- what is printed --------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def serving(kind: str, port: int):  # type: ignore[no-untyped-def]
+    with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
+        env = os.environ | {
+            "DATA_DIR": folder,
+            "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+            "LOG_LEVEL": "ERROR",
+            "TTS": "none",
+        }
+        run = [sys.executable, "manage.py", "migrate", "-v", "0"]
+        subprocess.run(run, cwd=ROOT, env=env, check=True)
+        process = subprocess.Popen(
+            ["taskset", "-c", "0", sys.executable, __file__, f"serve-{kind}", str(port)],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def measured(kind: str, port: int, calls: int, seconds: float) -> dict[str, float]:
+    run = ["taskset", "-c", "1", sys.executable, __file__, "generate"]
+    done = subprocess.run(
+        [*run, str(port), str(calls), str(seconds)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main(seconds: float) -> None:
+    for kind in ("transport", "calls"):
+        held = 0
+        print(f"{kind} (target: {TARGETS[kind]} calls)")
+        for calls in STEPS[kind]:
+            port = free_port()
+            with serving(kind, port) as pid:
+                before, at = cpu_s(pid), time.monotonic()
+                found = measured(kind, port, calls, seconds)
+                load = (cpu_s(pid) - before) / (time.monotonic() - at)
+            holds = found["p99_ms"] < TURNAROUND_MS and not found["lost"]
+            held = calls if holds else held
+            print(
+                f"  {calls:5} calls: turnaround p50 {found['p50_ms']:5.1f}, "
+                f"p99 {found['p99_ms']:6.1f}, worst {found['worst_ms']:6.1f} ms; "
+                f"{found['lost']:.0f} of {found['sent']:.0f} frames lost; "
+                f"{load:.2f} of the core{'' if holds else '  (too much)'}"
+            )
+            if not holds:
+                break
+        print(f"  holds {held} calls on a core")
+    port = free_port()
+    with serving("talking", port):
+        found = measured("talking", port, 100, seconds)
+    print(
+        f"talking: 100 calls, {found['punctual']:.2%} of {found['said']:.0f} frames "
+        f"within 5 ms of their deadline (target: 99.90 %), p99.9 {found['late_ms']:.1f}"
+    )
+
+
+def report(found: Found) -> dict[str, float]:
+    turns = np.array(found.turnarounds or [0.0])
+    lates = np.array(found.lates or [0.0])
+    return {
+        "sent": found.sent,
+        "lost": found.lost,
+        "p50_ms": float(np.percentile(turns, 50)),
+        "p99_ms": float(np.percentile(turns, 99)),
+        "worst_ms": float(turns.max()),
+        "said": len(lates),
+        "punctual": float(np.mean(lates <= 5.0)),
+        "late_ms": float(np.percentile(lates, 99.9)),
+    }
+
+
+if __name__ == "__main__":
+    mode, *words = sys.argv[1:] or ["all"]
+    if mode.startswith("serve-"):
+        import django
+
+        django.setup()
+        kind = mode.removeprefix("serve-")
+        if kind == "transport":
+            uvloop.run(serve_transport(int(words[0])))
+        else:
+            uvloop.run(serve_calls(int(words[0]), talks=kind == "talking"))
+    elif mode == "generate":
+        result = uvloop.run(generate(int(words[0]), int(words[1]), float(words[2])))
+        print(json.dumps(report(result)))
+    else:
+        main(8.0 if mode == "all" else float(mode))
