@@ -23,15 +23,30 @@ TCP tells it so. Daphne alone keeps whatever comes: a gigabyte in half a minute.
 READ_BYTES = 16 * 1024
 """Read at once: of the smallest frames these are 2000, some 50 ms of work."""
 LOOK_S = 0.02
-FAREWELL_S = 5.0
+FAREWELL_S = 3.0
 """How long the other end may take to answer a close. Cut off earlier, with bytes of
 its on the way, it would be reset before it could read why."""
+FAREWELL_BYTES = 64 * 1024
+"""Of what still comes then so much is looked at for the answer; the rest is thrown
+away unread."""
+FAREWELL_READ_BYTES = 128 * 1024
+"""Thrown away at once, every `LOOK_S`: 6 MB a second cost nothing, and let somebody
+through to our reason who had sent as much ahead."""
 
 
 class Socket(WebSocketProtocol):
     """One connection."""
 
     _paused = False
+    _after_close: int | None = None  # bytes that came since we said goodbye
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 (twisted's)
+        if self._after_close is not None:
+            self._after_close += len(data)
+            if self._after_close > FAREWELL_BYTES:
+                self._pause()
+                return
+        super().dataReceived(data)
 
     def onOpen(self) -> None:  # noqa: N802 (autobahn's)
         super().onOpen()
@@ -42,10 +57,8 @@ class Socket(WebSocketProtocol):
         if self.state != self.STATE_OPEN:
             return  # it has been told to go
         super().onMessage(payload, isBinary)
-        if not self._paused and self._waiting() >= WAITING_MAX:
-            self._paused = True
-            self.transport.pauseProducing()
-            reactor.callLater(LOOK_S, self._go_on)
+        if self._waiting() >= WAITING_MAX:
+            self._pause()
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         is_close = message.get("type") == "websocket.close"
@@ -56,6 +69,13 @@ class Socket(WebSocketProtocol):
         if self._unread() > UNREAD_MAX_BYTES:
             log.warning("socket.unread")
             self.dropConnection(abort=True)
+
+    def _pause(self) -> None:
+        """Read no further for a moment."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+            reactor.callLater(LOOK_S, self._go_on)
 
     def _go_on(self) -> None:
         """Read on once what waited is handled; whoever was closed is read out, too, so
@@ -71,6 +91,9 @@ class Socket(WebSocketProtocol):
         # `sendClose` refuses 1011 and 1012, which are a server's to say.
         text = reason.encode()[:REASON_MAX_BYTES].decode(errors="ignore").encode()
         self.sendCloseFrame(code=code, reasonUtf8=text, isReply=False)
+        self._after_close = 0
+        if self.transport is not None:
+            self.transport.bufferSize = FAREWELL_READ_BYTES
 
     def _waiting(self) -> int:
         waiting: int = self.application_queue.qsize()
