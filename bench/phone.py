@@ -7,8 +7,8 @@ sends 320 bytes every 20 ms; what comes back is timed frame by frame.
     calls        whole calls: session, both tracks, recording and voice detection
     talking      100 calls that are spoken to: how punctual their frames are
 
-Targets: 1,200 and 300 calls with a turnaround below 20 ms for 99 of 100 frames, and no
-frame lost; 99.9 % of what we say within 5 ms of its deadline. Beside it, of the fact
+Targets: 1,200 and 300 calls with a turnaround below 20 ms for 99 of 100 frames, and
+no frame lost; 99.9 % of what we say within 5 ms of its deadline. Beside it, of the fact
 sheet: asyncio streams hold 400, a bare Protocol on uvloop 1,700 (transport), and 700
 with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA's server
 250 to 350 (transport).
@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +47,7 @@ STEPS = {"transport": (600, 900, 1200, 1500), "calls": (100, 200, 300, 400)}
 TARGETS = {"transport": 1200, "calls": 300}
 
 
-# --- the generator ----------------------------------------------------------------------
+# --- the generator --------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -110,7 +111,8 @@ class Phone(asyncio.Protocol):
         if payload == SILENCE:
             return
         self.arrivals.append(now)
-        sent_at = self._sent_at.pop(int.from_bytes(payload[:4], "little"), None)
+        number = int.from_bytes(payload[:4], "little")
+        sent_at = self._sent_at.pop(number, None)
         if sent_at is not None:
             self._found.back += 1
             self._found.turnarounds.append((now - sent_at) * 1000)
@@ -173,7 +175,7 @@ def speech() -> bytes:
     return bytes(np.clip(smooth, -30_000, 30_000).astype("<i2").tobytes())
 
 
-# --- the servers ------------------------------------------------------------------------
+# --- the servers ----------------------------------------------------------------------
 
 
 async def serve_transport(port: int) -> None:
@@ -186,7 +188,7 @@ async def serve_transport(port: int) -> None:
 
         early = 0
 
-        def echo(self, heard: Audio) -> None:
+        def heard(self, heard: Audio) -> None:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(audio(heard.pcm, self._kind))
                 self.early = min(self.early + 1, 2)
@@ -197,28 +199,24 @@ async def serve_transport(port: int) -> None:
             else:
                 super().tick(skipped=skipped)
 
-    class Echo:
-        def __init__(self, line: EchoLine) -> None:
-            self.heard = line.echo
-
         def dialled(self, symbol: str) -> None: ...
         def hung_up(self) -> None: ...
         def sent(self, frame: bytes | None, *, skipped: int) -> None: ...
         def said(self, piece: object) -> None: ...
 
     ticker = Ticker()
-
-    def new_line() -> EchoLine:
-        return EchoLine(
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: EchoLine(
             ticker=ticker,
-            identified=lambda line, _: line.listen(Echo(line)),  # type: ignore[arg-type]
+            identified=lambda line, _: line.listen(line),  # type: ignore[arg-type]
             lost=lambda _: None,
             allows=lambda _: True,
             kind10_rate=8_000,
-        )
-
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(new_line, "127.0.0.1", port, backlog=2048)
+        ),
+        *("127.0.0.1", port),
+        backlog=2048,
+    )
     print("up", flush=True)
     await server.serve_forever()
 
@@ -259,11 +257,12 @@ async def serve_calls(port: int, *, talks: bool) -> None:
     await asyncio.Event().wait()
 
 
-# --- what is printed --------------------------------------------------------------------
+# --- what is printed ------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def serving(kind: str, port: int):  # type: ignore[no-untyped-def]
+def serving(kind: str, port: int) -> Iterator[int]:
+    """A server in a process of its own, on the first core; its id."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         env = os.environ | {
             "DATA_DIR": folder,
@@ -273,8 +272,9 @@ def serving(kind: str, port: int):  # type: ignore[no-untyped-def]
         }
         run = [sys.executable, "manage.py", "migrate", "-v", "0"]
         subprocess.run(run, cwd=ROOT, env=env, check=True)
+        words = [sys.executable, __file__, f"serve-{kind}", str(port)]
         process = subprocess.Popen(
-            ["taskset", "-c", "0", sys.executable, __file__, f"serve-{kind}", str(port)],
+            ["taskset", "-c", "0", *words],
             cwd=ROOT,
             env=env,
             stdout=subprocess.PIPE,

@@ -31,6 +31,12 @@ UUID_WITHIN_S = 5.0
 """Asterisk says the UUID within a millisecond; who does not in this time is no call."""
 WAITING_MAX_S = 5.0
 """Sound kept while the call is being opened."""
+PACE = 1.5
+"""Sound is read at most so much faster than time, behind the first BURST_S: what a
+broken network held back is not lost, and a flood costs no more than a call and a half.
+"""
+BURST_S = 2.0
+PAUSE_S = 0.1
 UNSENT_MAX_BYTES = 32 * 1024
 """A second of 16 kHz sound: who does not take it hears nothing newer, and costs us no
 memory."""
@@ -70,6 +76,7 @@ class Line(asyncio.Protocol):
         self._listener: Listener | None = None
         self._waiting: deque[Audio | Digit] = deque()
         self._waiting_s = 0.0
+        self._credit_s, self._counted_at = BURST_S, 0.0
         self._handshake: asyncio.TimerHandle | None = None
         self._kind = RATE_8K_KIND
         self._silence = b""
@@ -78,6 +85,7 @@ class Line(asyncio.Protocol):
         self._use(RATE_8K_KIND, kind10_rate)
         self.peer = ""
         self.is_lost = self.was_cut = self._is_forgotten = False
+        self._is_paused = False
         self._fd = -1
         self.unsent = 0
         """Frames that the other end did not take in time."""
@@ -207,7 +215,7 @@ class Line(asyncio.Protocol):
     def _take(self, message: object) -> None:
         match message:
             case Audio():
-                self._tell(message)
+                self._hear(message)
             case Identified():
                 self._begin(message.uuid)
             case Digit():
@@ -216,6 +224,26 @@ class Line(asyncio.Protocol):
                 self.close()
             case _:
                 log.debug("line.ignored", peer=self.peer)
+
+    def _hear(self, audio: Audio) -> None:
+        """Take sound, and read no further while it comes much faster than time: TCP
+        tells the sender."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        earned = (now - self._counted_at) * PACE
+        self._counted_at = now
+        self._credit_s = min(self._credit_s + earned, BURST_S)
+        self._credit_s -= len(audio.pcm) / 2 / audio.rate
+        if self._credit_s < 0 and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+            loop.call_later(PAUSE_S - self._credit_s / PACE, self._read_on)
+        self._tell(audio)
+
+    def _read_on(self) -> None:
+        self._is_paused = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _begin(self, uuid: UUID) -> None:
         if self._handshake is not None:

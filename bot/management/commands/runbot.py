@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,6 +16,10 @@ try:
 except ImportError:  # a platform without it
     from asyncio import new_event_loop  # type: ignore[assignment]
 
+SWITCH_S = 0.001
+"""How long another thread (detection, encoding, the database) may keep the loop from
+its frames; Python's own 5 ms are a quarter of one."""
+
 
 class Command(BaseCommand):
     help = "Run the bot: house-keeping of all sources, Discord and the phone."
@@ -24,6 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         only = Only(options["only"]) if options["only"] else None
+        sys.setswitchinterval(SWITCH_S)
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(process.run(only))
