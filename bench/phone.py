@@ -10,8 +10,8 @@ sends 320 bytes every 20 ms; what comes back is timed frame by frame.
 Targets: 1,200 and 300 calls with a turnaround below 20 ms for 99 of 100 frames, and
 no frame lost; 99.9 % of what we say within 5 ms of its deadline. Beside it, of the fact
 sheet: asyncio streams hold 400, a bare Protocol on uvloop 1,700 (transport), and 700
-with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA's server
-250 to 350 (transport).
+with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA's
+server 250 to 350 (transport).
 
 `python bench/phone.py` takes two minutes; a number of seconds makes each step as long.
 """
@@ -123,7 +123,7 @@ class Phone(asyncio.Protocol):
 
 
 async def generate(port: int, calls: int, seconds: float) -> Found:
-    """So many callers at once, spread over the 20 ms; the first seconds do not count."""
+    """So many callers at once, spread over the 20 ms; the first 2 s do not count."""
     found, sound = Found(calls), speech()
     loop = asyncio.get_running_loop()
     phones: list[Phone] = []
