@@ -29,6 +29,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -130,9 +131,8 @@ async def generate(port: int, calls: int, seconds: float) -> Found:
     random = np.random.default_rng(1)
     for _ in range(calls):
         offset = int(random.integers(len(sound) // FRAME_BYTES)) * FRAME_BYTES
-        _, phone = await loop.create_connection(
-            lambda at=offset: Phone(found, sound, at), "127.0.0.1", port
-        )
+        new_phone = partial(Phone, found, sound, offset)
+        _, phone = await loop.create_connection(new_phone, "127.0.0.1", port)
         phones.append(phone)
         await asyncio.sleep(0.004)
     began = loop.time()

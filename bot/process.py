@@ -15,6 +15,7 @@ from bot.health import Health
 from bot.housekeeping import keep_house
 from bot.phone.server import PhoneServer
 from bot.phone.talking import build_talking
+from bot.phone.warmup import warm_up
 from bot.phone.watchdog import Watchdog
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.registry import registry
@@ -57,6 +58,7 @@ async def _phone(only: Only | None) -> AsyncIterator[PhoneServer]:
     none, and all else of this process goes on."""
     talking = build_talking()
     talking.store.start()
+    await warm_up()
     server = PhoneServer(talking)
     try:
         await server.start(settings.AUDIOSOCKET_HOST, settings.AUDIOSOCKET_PORT)

@@ -1,4 +1,4 @@
-"""A responder that shows what it knows: how many turns came before."""
+"""A responder that shows what it knows: how many turns came before the question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Counting:
     async def respond(
         self, history: History, text: str, *, language: str
     ) -> AsyncGenerator[Reply, None]:
-        yield f"Turn {len(history)}."
+        yield f"Turn {len(history)}, {text}."
 
     async def close(self) -> None:
         return None
