@@ -11,6 +11,8 @@ from sessions import access, lifecycle
 from sessions.models import Source, State, VoiceSession
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.contrib.auth.models import AbstractBaseUser
 
 
@@ -51,8 +53,9 @@ def open_session(
     title: str = "",
     language: str = "",
     record: bool = True,
+    started_at: datetime | None = None,
 ) -> VoiceSession:
-    """Make a session of any source; its time zero is now."""
+    """Make a session of any source; its time zero is now, or when its sound began."""
     session = VoiceSession.objects.create(
         source=source,
         owner_id=owner.pk if owner else None,
@@ -62,6 +65,6 @@ def open_session(
         language=language,
         record=record,
     )
-    lifecycle.advance(session.pk, State.ACTIVE)
+    lifecycle.advance(session.pk, State.ACTIVE, now=started_at)
     session.refresh_from_db()
     return session

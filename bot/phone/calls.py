@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -91,9 +91,12 @@ def register(known: Registration, *, user: AbstractBaseUser | None) -> Call:
 
 
 @transaction.atomic
-def answer(uuid: UUID, *, strict: bool) -> tuple[Call, VoiceSession]:
-    """The call and its session, opened or found again. Raises NotRegisteredError when
-    only registered ones are taken, and CallEndedError behind the end."""
+def answer(
+    uuid: UUID, *, strict: bool, began_at: datetime | None = None
+) -> tuple[Call, VoiceSession]:
+    """The call and its session, opened or found again; `began_at` is before its first
+    sound. Raises NotRegisteredError when only registered ones are taken, and
+    CallEndedError behind the end."""
     # Locks the row: of two connections with one UUID, the second finds the session.
     call = Call.objects.select_for_update().filter(uuid=uuid).first()
     if call is None:
@@ -113,6 +116,7 @@ def answer(uuid: UUID, *, strict: bool) -> tuple[Call, VoiceSession]:
         owner=call.registered_by,
         title=f"Call from {call.caller}" if call.caller else "Call",
         language=call.language,
+        started_at=began_at,
     )
     call.save(update_fields=["session"])
     log.info("call.answered", session=call.session.pk)

@@ -35,6 +35,7 @@ from sessions.errors import VoiceError
 from sessions.feed import feed
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from bot.models import Call as CallRow
@@ -70,18 +71,21 @@ class Answered:
     """The event up to which a call that broke off had read the log."""
 
 
-async def answer(uuid: UUID, *, talking: Talking) -> Answered:
+async def answer(uuid: UUID, *, talking: Talking, began_at: datetime) -> Answered:
     """Raises VoiceError for a call that is not taken."""
     found, saved = await asyncio.gather(
-        database_sync_to_async(_found)(uuid), talking.store.load(uuid)
+        database_sync_to_async(_found)(uuid, began_at), talking.store.load(uuid)
     )
     call, session, tracks, read_to = found
     return Answered(call, session, tracks, saved, read_to)
 
 
 @transaction.atomic  # once through to the disk: somebody waits for our first word
-def _found(uuid: UUID) -> tuple[CallRow, VoiceSession, CallTracks, int]:
-    call, session = calls.answer(uuid, strict=settings.AUDIOSOCKET_STRICT)
+def _found(
+    uuid: UUID, began_at: datetime
+) -> tuple[CallRow, VoiceSession, CallTracks, int]:
+    strict = settings.AUDIOSOCKET_STRICT
+    call, session = calls.answer(uuid, strict=strict, began_at=began_at)
     # Whatever it heard of the caller put it into another state.
     read_to = events.newest(session.pk, "call")
     tracks = CallTracks(session)

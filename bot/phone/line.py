@@ -12,9 +12,11 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, cast
 
 import structlog
+from django.utils import timezone
 
 from bot.phone import protocol
 from bot.phone.playout import Piece, Playout
@@ -41,6 +43,10 @@ UNSENT_MAX_BYTES = 32 * 1024
 """A second of 16 kHz sound: who does not take it hears nothing newer, and costs us no
 memory."""
 RATE_16K_KIND, RATE_8K_KIND = 0x12, 0x10
+
+
+FIRST_SOUND = timedelta(milliseconds=200)
+"""What is heard first began before the connection did: a frame, and its way here."""
 
 
 class Listener(Protocol):
@@ -84,6 +90,7 @@ class Line(asyncio.Protocol):
         self.playout = Playout(kind10_rate)
         self._use(RATE_8K_KIND, kind10_rate)
         self.peer = ""
+        self.began_at = timezone.now()
         self.is_lost = self.was_cut = self._is_forgotten = False
         self._is_paused = False
         self._fd = -1
@@ -99,6 +106,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.began_at = timezone.now() - FIRST_SOUND
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._allows(self.peer):
             log.warning("line.refused", peer=self.peer)

@@ -134,7 +134,7 @@ class PhoneServer:
             if self.is_full:
                 self.refused += 1
                 raise FullError(self.max_calls)
-            answered = await answer(uuid, talking=self.talking)
+            answered = await answer(uuid, talking=self.talking, began_at=line.began_at)
             conversation = Conversation(line, answered, talking=self.talking)
             self._calls[uuid] = conversation
         conversation.when_over(self._forget)
