@@ -10,6 +10,7 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).resolve().parent
@@ -38,6 +39,9 @@ FIRST = {
     "test_downloads.py",
 }
 """What takes longest begins first: a worker that begins it last works on alone."""
+# A run of every commit adds its own examples to those of the runs before.
+hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+hypothesis.settings.load_profile("quick")
 LOOPBACK = ("127.", "::1", "localhost")
 
 

@@ -38,7 +38,7 @@ def test_gaps_give_the_same_bits_as_their_zeros() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 3, 7, 8, 9, 12])
-@pytest.mark.parametrize("over", [0, 1, 575, 1151])
+@pytest.mark.parametrize("over", [0, 575, 1151])
 def test_a_gap_about_as_long_as_lames_memory_gives_the_same_bits(
     frames: int, over: int
 ) -> None:
