@@ -191,15 +191,6 @@ def test_it_stops_through_make_and_says_the_password_once(
     print(f"Ctrl-C to make and all it started: all gone after {took:.1f} s")
 
 
-def test_ctrl_c_without_make_is_a_good_end(installation: Installation) -> None:
-    process = installation.start()
-    installation.wait_up()
-    os.killpg(process.pid, signal.SIGINT)
-    took = installation.wait_gone(within_s=STOP_S)
-    print(f"Ctrl-C: all gone after {took:.1f} s")
-    assert process.wait(1) == 0
-
-
 def test_it_stops_while_it_still_starts(installation: Installation) -> None:
     process = installation.start()
     started = installation.folder / "run" / "supervisord.pid"
@@ -220,15 +211,18 @@ def test_closing_the_terminal_stops_it(installation: Installation) -> None:
     print(f"closed terminal: all gone after {took:.1f} s")
 
 
-def test_lines_arrive_at_a_socket_as_under_systemd(installation: Installation) -> None:
+def test_ctrl_c_without_make_is_a_good_end(installation: Installation) -> None:
+    """And its lines arrive at a socket, as under systemd."""
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
             process = installation.start(output=theirs.fileno())
         installation.follow(ours.fileno())
         installation.wait_up()
-        took = stop_and_time(installation, process.pid, signal.SIGTERM)
-        print(f"SIGTERM: all gone after {took:.1f} s")
+        os.killpg(process.pid, signal.SIGINT)
+        took = installation.wait_gone(within_s=STOP_S)
+        print(f"Ctrl-C: all gone after {took:.1f} s")
+        assert process.wait(1) == 0
         wait_for("its end", lambda: "web.stopped" in installation.output, within_s=5)
 
 
