@@ -12,7 +12,7 @@ CRASH = Path(__file__).with_name("crash.py")
 
 def test_killed_at_random_moments_it_loses_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, str(CRASH), "7", "7"],
+        [sys.executable, str(CRASH), "10", "7"],
         capture_output=True,
         text=True,
         timeout=110,
@@ -20,7 +20,7 @@ def test_killed_at_random_moments_it_loses_nothing() -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     trials = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(trials) == 7
+    assert len(trials) == 10
     for trial in trials:
         assert trial.get("ready"), (trial, done.stderr[-3000:])
         assert trial["recorded"] >= trial["received"], trial
