@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -77,9 +78,8 @@ class Phone(asyncio.Protocol):
         self.is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
