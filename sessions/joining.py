@@ -66,16 +66,16 @@ class Joined:
 
 def fragment(session: VoiceSession, folder: Folder) -> bool:
     """Make a connection's fragment; False when the disk is full: try again."""
-    key = _key(session, folder)
-    whose = keys.parse(key)
-    if whose is None or whose.participant is None:
+    key = f"{keys.session_prefix(session.public_id)}full/FULL-{folder.name}.mp3"
+    whose = keys.participant_of(folder.name)
+    if whose is None:
         return True  # a folder that is none of ours
     stored = Recording.objects.filter(key=key, state=Recording.State.STORED).first()
     if stored is not None:
         if not stored.error or _read_extent(folder) is None:
             return True
         recordings.forget([stored])  # made without this journal, which is whole
-    person = participants.restore(session.pk, whose.participant)
+    person = participants.restore(session.pk, whose)
     try:
         folder.set_aside()
         made = _joined(session, person, folder)
@@ -109,13 +109,9 @@ def fragment(session: VoiceSession, folder: Folder) -> bool:
     return True
 
 
-def _key(session: VoiceSession, folder: Folder) -> str:
-    return f"{keys.session_prefix(session.public_id)}full/FULL-{folder.name}.mp3"
-
-
-def has_sound(session: VoiceSession, folder: Folder) -> bool:
+def has_sound(folder: Folder) -> bool:
     """Whether there is anything in it to make a fragment of, readable or not."""
-    if keys.parse(_key(session, folder)) is None:
+    if keys.participant_of(folder.name) is None:
         return False  # none of ours
     if folder.chunks():
         return True
@@ -129,8 +125,8 @@ def original(session: VoiceSession, folder: Folder) -> None:
     """What arrived, lossless; nothing where the journal cannot be read. Raises
     OSError."""
     key = f"{keys.session_prefix(session.public_id)}original/{folder.name}.flac"
-    whose = keys.parse(key)
-    if whose is None or whose.participant is None:
+    whose = keys.participant_of(folder.name)
+    if whose is None:
         return
     if Recording.objects.filter(key=key, state=Recording.State.STORED).exists():
         return
@@ -146,7 +142,7 @@ def original(session: VoiceSession, folder: Folder) -> None:
         os.fsync(file.fileno())
     extent = measure.extent
     assert extent is not None
-    person = participants.restore(session.pk, whose.participant)
+    person = participants.restore(session.pk, whose)
     recordings.note(
         Made(
             session_id=session.pk,

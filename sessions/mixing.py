@@ -30,9 +30,7 @@ from sessions import (
 from sessions.audio.masterfile import write_master
 from sessions.audio.mp3decode import (
     FRAME_BYTES,
-    ForeignTrackError,
     Piece,
-    TrackReader,
 )
 from sessions.audio.mp3frames import FRAME_SAMPLES
 from sessions.models import Recording, Tier, VoiceSession
@@ -89,7 +87,7 @@ def clear(session_id: int) -> bool:
             if not is_ours:
                 return False
             is_known = not session.record or folder.name in failed | made
-            if not is_known and joining.has_sound(session, folder):
+            if not is_known and joining.has_sound(folder):
                 recordings.replace_master(session_id)  # it came after the fragments
                 return False
             if folder.name not in failed:
@@ -174,21 +172,13 @@ def _note_unnoted(session: VoiceSession) -> None:
         rows = recordings.chunks_of(session.pk, folder.name)
         noted = {row.start // FRAME_SAMPLES for row in rows}
         for first, path in folder.chunks():
-            if whose is None or first in noted or not _is_ours(path):
+            if whose is None or first in noted or not tracks.is_ours(Piece(path)):
                 continue  # what is wrong with it, the fragment's row will tell
             person = participants.restore(session.pk, whose)
             frames = path.stat().st_size // FRAME_BYTES
             recordings.sealed(
                 Chunk(session.pk, person.pk, folder.name, first, frames, path)
             )
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        TrackReader([Piece(path)])
-    except ForeignTrackError:
-        return False
-    return True
 
 
 def _is_stored(row: Recording) -> bool:

@@ -286,7 +286,7 @@ def _pieces(
         if low >= high:
             continue
         piece = _piece(part, low, high, files)
-        is_whole = piece is not None and _is_ours(piece) and _reaches(piece, high)
+        is_whole = piece is not None and is_ours(piece) and _reaches(piece, high)
         if piece is not None and is_whole:
             yield piece
             continue
@@ -297,7 +297,7 @@ def _pieces(
             yield from _pieces(part.instead, first, end, files, wrong)
         else:
             wrong.faults.append(GONE if piece is None else UNREADABLE)
-            if piece is not None and len(piece) and _is_ours(piece):
+            if piece is not None and len(piece) and is_ours(piece):
                 yield piece  # what there is of it
 
 
@@ -360,7 +360,8 @@ def _reaches(piece: Piece, end: int) -> bool:
     return piece.first_frame + len(piece) >= end
 
 
-def _is_ours(piece: Piece) -> bool:
+def is_ours(piece: Piece) -> bool:
+    """Whether it is a track's MP3, as our encoder makes them."""
     try:
         TrackReader([piece])
     except ForeignTrackError:

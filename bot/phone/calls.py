@@ -138,15 +138,6 @@ def ask_transfer(uuid: UUID, *, to: str) -> None:
         events.append(call.session.pk, "transfer", {"to": to})
 
 
-def next_of(uuid: UUID) -> str:
-    """Where the dialplan goes on: "" when the call is simply over. Raises
-    UnknownCallError."""
-    found = Call.objects.filter(uuid=uuid).values_list("transfer_to", flat=True).first()
-    if found is None:
-        raise UnknownCallError
-    return found
-
-
 def ended(uuid: UUID, *, reason: str) -> None:
     """The call is over; told once."""
     calls = Call.objects.filter(uuid=uuid, ended_at=None)

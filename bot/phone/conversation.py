@@ -332,7 +332,7 @@ class Conversation:
         self._talking.store.forget(self.uuid)
         try:
             await database_sync_to_async(calls.ended)(self.uuid, reason=reason)
-            # Calls `_stopped`, which lets go of the line.
+            # Calls `_stopped`, which lets go of the line; nothing if it has ended.
             await finish.end(self._session.pk, reason=reason)
         finally:
             await self._let_go()
@@ -344,14 +344,7 @@ class Conversation:
         self.line.hang_up()
         if why is not Stop.RESTARTING and self._end is None:
             # Ended elsewhere: a moderator, the API.
-            self._end = spawn(self._ended_elsewhere(), name="call.end")
-
-    async def _ended_elsewhere(self) -> None:
-        self._talking.store.forget(self.uuid)
-        try:
-            await database_sync_to_async(calls.ended)(self.uuid, reason="ended")
-        finally:
-            await self._let_go()
+            self._end = spawn(self._finished("ended"), name="call.end")
 
     def _leave_to_others(self) -> None:
         """The loop hung and the line was cut: Asterisk dials again, here or elsewhere,
@@ -377,10 +370,6 @@ class Conversation:
                 tell(self)
 
     # --- small things -----------------------------------------------------------------
-
-    @property
-    def _pk(self) -> int:
-        return self._session.pk
 
     @property
     def _language(self) -> str:

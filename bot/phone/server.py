@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import structlog
 from django.conf import settings
@@ -39,7 +40,8 @@ class PhoneServer:
         self._networks = networks(settings.AUDIOSOCKET_ALLOW)
         self._lines: set[Line] = set()
         self._calls: dict[UUID, Conversation] = {}
-        self._opening: dict[UUID, asyncio.Lock] = {}
+        # Each goes with the last who waits for it: strangers' UUIDs do not pile up.
+        self._opening: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._server: asyncio.Server | None = None
         self.is_closing = False
         self.refused = 0
@@ -143,7 +145,6 @@ class PhoneServer:
     def _forget(self, conversation: Conversation) -> None:
         if self._calls.get(conversation.uuid) is conversation:
             del self._calls[conversation.uuid]
-            self._opening.pop(conversation.uuid, None)
 
 
 class FullError(VoiceError):
