@@ -12,7 +12,9 @@ from typing import Any
 
 import hypothesis
 import pytest
+from workers import TIMED, pytest_configure, pytest_xdist_make_scheduler
 
+__all__ = ["pytest_configure", "pytest_xdist_make_scheduler"]
 TESTS = Path(__file__).resolve().parent
 HOUSE = ConfigParser()
 HOUSE.read(TESTS.parent / ".importlinter")
@@ -20,25 +22,6 @@ PURE = [
     TESTS / module.replace(".", "/")
     for module in HOUSE["importlinter:contract:pure"]["source_modules"].split()
 ]
-FIRST = {
-    "test_supervisor.py",
-    "test_session_page.py",
-    "test_road.py",
-    "test_phone.py",
-    "test_web_kill.py",
-    "test_worker_kill.py",
-    "test_viewers.py",
-    "test_demo.py",
-    "test_many.py",
-    "test_sockets.py",
-    "test_recording.py",
-    "test_garbage.py",
-    "test_offline.py",
-    "test_quiet.py",
-    "test_crash.py",
-    "test_downloads.py",
-}
-"""What takes longest begins first: a worker that begins it last works on alone."""
 # A run of every commit adds its own examples to those of the runs before.
 hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
 hypothesis.settings.load_profile("quick")
@@ -54,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if _is_pure(item.path):
             item.add_marker(pytest.mark.pure)
-    items.sort(key=lambda item: item.path.name not in FIRST)
+    items.sort(key=lambda item: item.path.name not in TIMED)
 
 
 def pytest_collection_finish() -> None:

@@ -1,24 +1,40 @@
-"""django-q's queue between its processes, made to outlive a killed worker.
+"""django-q's queue between its processes, made to outlive a worker that is gone.
 
 A worker that waits in multiprocessing's `Queue.get` holds the queue's read lock. Killed
 there (the kernel, short of memory, picks the process with the speech model), it never
 lets go, and every worker started after it waits for ever.
+
+A cluster told to stop in the half second in which its only worker is gone (killed, or
+through with its share of tasks) never stops: the queue is full, nobody takes from it,
+and the pusher waits for room before it looks whether to leave.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 from queue import Empty
 from typing import Any
 
 import django_q.cluster
 import django_q.queues
 
+_ENOUGH = 1000
 _LOOK_S = 1.0
 _TAKE_S = 0.1
 
 
 class TaskQueue(django_q.queues.Queue):  # type: ignore[misc, unused-ignore]
     """Waits without the lock, and holds it only to take what is there."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        if maxsize:  # as its base has it, but it may be raised above its first value
+            self._sem = multiprocessing.Semaphore(maxsize)
+
+    def make_room(self) -> None:
+        """Let whoever puts go on at once, from here on."""
+        for _ in range(_ENOUGH):
+            self._sem.release()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 (as its base)
         if not block or timeout is not None:
@@ -31,6 +47,16 @@ class TaskQueue(django_q.queues.Queue):  # type: ignore[misc, unused-ignore]
                     continue
 
 
+class Sentinel(django_q.cluster.Sentinel):  # type: ignore[misc, unused-ignore]
+    """Stops also while no worker takes. What is left is taken for lost and rung anew."""
+
+    def stop(self) -> None:
+        self.event_out.set()
+        self.task_queue.make_room()
+        super().stop()
+
+
 def install() -> None:
     """Have clusters of this process use it; django-q has no setting for it."""
     django_q.cluster.Queue = TaskQueue
+    django_q.cluster.Sentinel = Sentinel

@@ -14,6 +14,7 @@ from sessions import recordings, spool
 TRACKS, SECONDS = 4, 252
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_a_thousand_rotations_leave_no_trace(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""A worker killed while it waits must not take the queue's lock with it."""
+"""A worker that is gone must take neither the queue's lock nor its room with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import django_q.cluster
 import pytest
 
-from transcripts.taskqueue import TaskQueue
+from transcripts.taskqueue import Sentinel, TaskQueue
 
 FORK = get_context("fork")
 
@@ -19,6 +19,12 @@ FORK = get_context("fork")
 def take(queue: TaskQueue, answers: Connection) -> None:
     answers.send("waits")
     answers.send(queue.get())
+
+
+def push(queue: TaskQueue, answers: Connection) -> None:
+    answers.send("waits")
+    queue.put("task")
+    answers.send("through")
 
 
 def answer(answers: Connection) -> object:
@@ -46,8 +52,24 @@ def test_the_next_worker_hears_after_one_was_killed_waiting() -> None:
     second.join(timeout=5)
 
 
+@pytest.mark.timeout(40)
+def test_who_waits_for_room_goes_on_when_the_last_worker_is_gone() -> None:
+    queue = TaskQueue(maxsize=1)
+    queue.put("nobody takes it")
+    answers, telling = FORK.Pipe(duplex=False)
+    pusher = FORK.Process(target=push, args=(queue, telling), daemon=True)
+    pusher.start()
+    assert answer(answers) == "waits"
+    assert not answers.poll(0.2)
+    queue.make_room()
+    assert answer(answers) == "through"
+    pusher.join(timeout=5)
+    assert pusher.exitcode == 0
+
+
 def test_clusters_use_it() -> None:
     assert django_q.cluster.Queue is TaskQueue
+    assert django_q.cluster.Sentinel is Sentinel
 
 
 def wait_until_asleep(pid: int) -> None:

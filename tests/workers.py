@@ -1,0 +1,77 @@
+"""Who runs what: two workers hold the talks, a third of low rank fills their pauses.
+
+A talk in real time leaves a core idle between its frames, and two at once are
+what two cores bear. The third worker is given only files nothing in which is
+timed, and steps back by its niceness whenever a talk needs the core.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler.loadfile import LoadFileScheduling
+
+TALKERS = 2
+NICENESS = 5
+TIMED = {
+    "test_crash.py",
+    "test_demo.py",
+    "test_downlinks.py",
+    "test_garbage.py",
+    "test_many.py",
+    "test_missing_model.py",
+    "test_offline.py",
+    "test_phone.py",
+    "test_power_cut.py",
+    "test_quiet.py",
+    "test_recording.py",
+    "test_road.py",
+    "test_screens.py",
+    "test_session_page.py",
+    "test_sockets.py",
+    "test_store.py",
+    "test_supervisor.py",
+    "test_uploads.py",
+    "test_viewers.py",
+    "test_web_kill.py",
+    "test_worker_kill.py",
+}
+"""What talks in real time, or is held to a time. It begins first."""
+
+
+class FillingScheduling(LoadFileScheduling):
+    """xdist's files in order, but only patient ones for the workers that fill."""
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if fills(node.gateway.id):
+            patient = (scope for scope in self.workqueue if is_patient(Path(scope)))
+            scope = next(patient, None)
+            if scope is None:
+                node.shutdown()
+                return
+            self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
+
+
+def is_patient(path: Path) -> bool:
+    """Whether nothing in a file of tests minds to wait for the core."""
+    return path.name not in TIMED
+
+
+def fills(worker: str | None) -> bool:
+    """Whether a worker, ``gw0`` and on, is one of those that fill."""
+    return worker is not None and int(worker.removeprefix("gw")) >= TALKERS
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Called by xdist in the process that deals out the files."""
+    return FillingScheduling(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker that fills steps back, with all that it starts."""
+    if fills(os.environ.get("PYTEST_XDIST_WORKER")):
+        os.nice(NICENESS)
