@@ -28,7 +28,7 @@ demo: .venv/run.done ## the same, with speakers who talk into it; needs no accou
 
 test: .venv/dev.done ## install what the tests need, and run them all
 	@tests/prepare.sh
-	@exec env PYTHONDEVMODE=1 $(PY) -m pytest -n 3 --dist loadfile $(ARGS)
+	@exec env PYTHONDEVMODE=1 $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/dev.done ## ruff, mypy, import-linter, djlint
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy . \

@@ -12,7 +12,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from workers import TIMED, pytest_configure, pytest_xdist_make_scheduler
+from workers import length, pytest_configure, pytest_xdist_make_scheduler
 
 __all__ = ["pytest_configure", "pytest_xdist_make_scheduler"]
 TESTS = Path(__file__).resolve().parent
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if _is_pure(item.path):
             item.add_marker(pytest.mark.pure)
-    items.sort(key=lambda item: item.path.name not in TIMED)
+    items.sort(key=lambda item: length(item.path))
 
 
 def pytest_collection_finish() -> None:

@@ -48,7 +48,7 @@ class TaskQueue(django_q.queues.Queue):  # type: ignore[misc, unused-ignore]
 
 
 class Sentinel(django_q.cluster.Sentinel):  # type: ignore[misc, unused-ignore]
-    """Stops also while no worker takes. What is left is taken for lost and rung anew."""
+    """Stops also while no worker takes. What is left is rung anew."""
 
     def stop(self) -> None:
         self.event_out.set()
