@@ -6,9 +6,11 @@ sends 320 bytes every 20 ms; what comes back is timed frame by frame.
     transport    lines and the pace of silence alone, each frame echoed as it comes
     calls        whole calls: session, both tracks, recording and voice detection
     talking      100 calls that are spoken to: how punctual their frames are
+    barge-in     calls that are greeted and interrupted: how soon we are silent
 
 Targets: 1,200 and 300 calls with a turnaround below 20 ms for 99 of 100 frames, and
-no frame lost; 99.9 % of what we say within 5 ms of its deadline. Beside it, of the fact
+no frame lost; 99.9 % of what we say within 5 ms of its deadline; the first sound 100 ms
+after the UUID, silence 60 ms after speech is detected. Beside it, of the fact
 sheet: asyncio streams hold 400, a bare Protocol on uvloop 1,700 (transport), and 700
 with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA's
 server 250 to 350 (transport).
@@ -31,12 +33,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np
+import soxr
 import uvloop
 
 FRAME_S = 0.020
@@ -123,9 +126,9 @@ class Phone(asyncio.Protocol):
         return len(self._sent_at)
 
 
-async def generate(port: int, calls: int, seconds: float) -> Found:
+async def generate(port: int, calls: int, seconds: float, *, talk: bool) -> Found:
     """So many callers at once, spread over the 20 ms; the first 2 s do not count."""
-    found, sound = Found(calls), speech()
+    found, sound = Found(calls), speech(TALK_SHARE if talk else 0.0)
     loop = asyncio.get_running_loop()
     phones: list[Phone] = []
     random = np.random.default_rng(1)
@@ -166,13 +169,41 @@ def lateness(arrivals: list[float]) -> list[float]:
     return list((at - np.percentile(at, 1)) * 1000)
 
 
-def speech() -> bytes:
-    """A minute at 8 kHz: noise with the rhythm of talk, 40 % of the time."""
+def speech(share: float) -> bytes:
+    """A minute at 8 kHz: noise with the rhythm of talk, for a share of the time."""
     random = np.random.default_rng(3)
-    loud = np.repeat(random.random(40) < TALK_SHARE, 12_000)
+    loud = np.repeat(random.random(40) < share, 12_000)
     sound = random.normal(0, 3_000, len(loud)) * loud
     smooth = np.convolve(sound, np.hanning(9) / 3, "same")
     return bytes(np.clip(smooth, -30_000, 30_000).astype("<i2").tobytes())
+
+
+async def interrupt(port: int, calls: int) -> list[dict[str, Any]]:
+    """Callers who speak while they are greeted, one after the other."""
+    from speech import voices
+
+    from bot.phone.caller import Caller
+
+    spoken = voices.speak("hello please close the meeting")
+    sound = soxr.resample(voices.trim(spoken), voices.SAMPLE_RATE_HZ, 8_000)
+    told = []
+    for number in range(calls):
+        caller = Caller("127.0.0.1", port)
+        await caller.connect()
+        connected_at = time.monotonic()
+        await caller.wait(1.0 + number * 0.01)
+        await caller.say(sound, 8_000)
+        await caller.wait(0.5)
+        caller.hang_up()
+        sounds = [one.arrival_s for one in caller.heard if any(one.audio.pcm)]
+        told.append(
+            {
+                "call": str(caller.call),
+                "first_ms": caller.summary().first_sound_ms,
+                "last_at": connected_at + sounds[-1] if sounds else None,
+            }
+        )
+    return told
 
 
 # --- the servers ----------------------------------------------------------------------
@@ -235,7 +266,7 @@ async def serve_calls(port: int, *, talks: bool) -> None:
         def begin(self) -> None:
             super().begin()
             if talks:
-                self.line.say(Piece(speech() * 10))
+                self.line.say(Piece(speech(1.0) * 10))
 
         def heard(self, audio: Audio) -> None:
             super().heard(audio)
@@ -257,48 +288,74 @@ async def serve_calls(port: int, *, talks: bool) -> None:
     await asyncio.Event().wait()
 
 
+async def serve_greetings(port: int) -> None:
+    """Calls that are greeted; says when it noticed that it was interrupted."""
+    from bot.phone import conversation, server
+    from bot.phone.talking import build_talking
+    from bot.phone.warmup import warm_up
+
+    class Noticing(conversation.Conversation):
+        def _caller_speaks(self, speech_s: float) -> None:
+            was_speaking = self._is_speaking
+            super()._caller_speaks(speech_s)
+            if self._is_speaking and not was_speaking:
+                print(self.uuid, time.monotonic(), flush=True)
+
+    server.Conversation = Noticing  # type: ignore[misc]
+    talking = build_talking()
+    await talking.prepare()
+    await warm_up()
+    phone = server.PhoneServer(talking)
+    await phone.start("127.0.0.1", port)
+    print("up", flush=True)
+    await asyncio.Event().wait()
+
+
 # --- what is printed ------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def serving(kind: str, port: int) -> Iterator[int]:
-    """A server in a process of its own, on the first core; its id."""
+def serving(kind: str, port: int, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """A server in a process of its own, on the first core."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         env = os.environ | {
             "DATA_DIR": folder,
             "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
             "LOG_LEVEL": "ERROR",
             "TTS": "none",
+            **settings,
         }
         run = [sys.executable, "manage.py", "migrate", "-v", "0"]
         subprocess.run(run, cwd=ROOT, env=env, check=True)
-        words = [sys.executable, __file__, f"serve-{kind}", str(port)]
         process = subprocess.Popen(
-            ["taskset", "-c", "0", *words],
+            [
+                "taskset",
+                "-c",
+                "0",
+                sys.executable,
+                __file__,
+                f"serve-{kind}",
+                str(port),
+            ],
             cwd=ROOT,
             env=env,
             stdout=subprocess.PIPE,
+            text=True,
         )
         try:
             assert process.stdout is not None
-            process.stdout.readline()
-            yield process.pid
+            assert process.stdout.readline() == "up\n"
+            yield process
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
-def measured(kind: str, port: int, calls: int, seconds: float) -> dict[str, float]:
-    run = ["taskset", "-c", "1", sys.executable, __file__, "generate"]
-    done = subprocess.run(
-        [*run, str(port), str(calls), str(seconds)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+def asked(*words: object) -> Any:
+    """What a generator found, in a process of its own, on the second core."""
+    run = ["taskset", "-c", "1", sys.executable, __file__, *map(str, words)]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def free_port() -> int:
@@ -320,10 +377,10 @@ def main(seconds: float) -> None:
         print(f"{kind} (target: {TARGETS[kind]} calls)")
         for calls in STEPS[kind]:
             port = free_port()
-            with serving(kind, port) as pid:
-                before, at = cpu_s(pid), time.monotonic()
-                found = measured(kind, port, calls, seconds)
-                load = (cpu_s(pid) - before) / (time.monotonic() - at)
+            with serving(kind, port) as server:
+                before, at = cpu_s(server.pid), time.monotonic()
+                found = asked("generate", port, calls, seconds)
+                load = (cpu_s(server.pid) - before) / (time.monotonic() - at)
             holds = found["p99_ms"] < TURNAROUND_MS and not found["lost"]
             held = calls if holds else held
             print(
@@ -337,10 +394,33 @@ def main(seconds: float) -> None:
         print(f"  holds {held} calls on a core")
     port = free_port()
     with serving("talking", port):
-        found = measured("talking", port, 100, seconds)
+        found = asked("listen", port, 100, seconds)
     print(
         f"talking: 100 calls, {found['punctual']:.2%} of {found['said']:.0f} frames "
         f"within 5 ms of their deadline (target: 99.90 %), p99.9 {found['late_ms']:.1f}"
+    )
+    barge_in(calls=20)
+
+
+def barge_in(calls: int) -> None:
+    port = free_port()
+    greets = {"TTS": "espeak", "RESPONDER": "echo", "CALL_GREETING_INTERRUPTIBLE": "1"}
+    with serving("greetings", port, **greets) as server:
+        told = asked("interrupt", port, calls)
+        server.terminate()
+        assert server.stdout is not None
+        noticed = dict(line.split() for line in server.stdout)
+    firsts = [one["first_ms"] for one in told]
+    silent = [
+        max((one["last_at"] - float(noticed[one["call"]])) * 1000, 0.0)
+        for one in told
+        if one["call"] in noticed
+    ]
+    print(
+        f"barge-in: first sound {max(firsts):.0f} ms after the UUID at the latest "
+        f"(target: 100), median {np.median(firsts):.0f}\n"
+        f"  {len(silent)} of {calls} interrupted; silent {max(silent):.0f} ms after "
+        f"speech was noticed at the latest (target: 60), median {np.median(silent):.0f}"
     )
 
 
@@ -365,13 +445,21 @@ if __name__ == "__main__":
         import django
 
         django.setup()
-        kind = mode.removeprefix("serve-")
-        if kind == "transport":
-            uvloop.run(serve_transport(int(words[0])))
-        else:
-            uvloop.run(serve_calls(int(words[0]), talks=kind == "talking"))
-    elif mode == "generate":
-        result = uvloop.run(generate(int(words[0]), int(words[1]), float(words[2])))
-        print(json.dumps(report(result)))
+        port = int(words[0])
+        match mode.removeprefix("serve-"):
+            case "transport":
+                uvloop.run(serve_transport(port))
+            case "greetings":
+                uvloop.run(serve_greetings(port))
+            case kind:
+                uvloop.run(serve_calls(port, talks=kind == "talking"))
+    elif mode in ("generate", "listen"):
+        port, calls, seconds = int(words[0]), int(words[1]), float(words[2])
+        heard = uvloop.run(generate(port, calls, seconds, talk=mode == "generate"))
+        print(json.dumps(report(heard)))
+    elif mode == "interrupt":
+        print(json.dumps(uvloop.run(interrupt(int(words[0]), int(words[1])))))
+    elif mode == "barge-in":
+        barge_in(int(words[0]))
     else:
         main(8.0 if mode == "all" else float(mode))

@@ -25,6 +25,7 @@ TIMED = (
     "test_web_kill.py",
     "test_many.py",
     "test_worker_kill.py",
+    "test_server.py",
     "test_offline.py",
     "test_garbage.py",
     "test_demo.py",

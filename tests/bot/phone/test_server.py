@@ -1,0 +1,396 @@
+"""The real server on a real socket: what measured Asterisks do, and what ends a call.
+
+Each test is one of the pitfalls that were found with Asterisk 23.4 at the other end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from channels.db import database_sync_to_async
+from numpy.typing import NDArray
+from pytest_django.fixtures import Settings
+from scene import Listener, eventually
+
+from bot.models import Call
+from bot.phone import line, tracks
+from bot.phone.caller import Caller, is_sound
+from bot.phone.playout import Piece
+from bot.phone.protocol import RATES
+from bot.phone.server import PhoneServer
+from bot.phone.talking import build_talking
+from bot.phone.watchdog import HUNG_S, LOOK_S, Watchdog
+from sessions import finish
+from sessions.audio.frames import TIMELINE_RATE
+from sessions.capture.sinks import Track
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+in_db = database_sync_to_async
+RATE, FRAME, FRAME_S = 8_000, 160, 0.02
+SILENCE = b"\x10\x01\x40" + bytes(320)
+GOODBYE = b"\x00\x00\x00"
+Pcm = NDArray[np.int16]
+
+
+class Ears:
+    """A listener for each track of a call that is opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[Track, Listener]] = []
+
+    def __call__(self, track: Track) -> list[Listener]:
+        self.opened.append((track, Listener()))
+        return [self.opened[-1][1]]
+
+    def of_caller(self) -> list[Listener]:
+        return [ear for track, ear in self.opened if track.name == "Caller"]
+
+
+@pytest.fixture
+def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
+    made = Ears()
+    monkeypatch.setattr(tracks, "open_sinks", made)
+    monkeypatch.setattr(tracks, "record", lambda _: None)
+    monkeypatch.setattr(finish, "ring", lambda _: None)
+    monkeypatch.setattr(finish, "OTHERS_DEADLINE_S", 0.2)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quiet(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    settings.TTS, settings.RESPONDER, settings.REDIS_URL = "none", "none", ""
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[PhoneServer]:
+    talking = build_talking()
+    server = PhoneServer(talking)
+    await server.start("127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        await server.shut_down()
+        await talking.close()
+
+
+@contextlib.asynccontextmanager
+async def calling(
+    server: PhoneServer, *, call: uuid.UUID | None = None, frame_ms: int = 20
+) -> AsyncIterator[Caller]:
+    caller = Caller("127.0.0.1", server.port, call=call, frame_ms=frame_ms)
+    await caller.connect()
+    try:
+        yield caller
+    finally:
+        caller.hang_up()
+
+
+def noise(seconds: float, *, rate: int = RATE, seed: int = 1) -> Pcm:
+    random = np.random.default_rng(seed)
+    return random.integers(-2000, 2000, int(seconds * rate)).astype(np.int16)
+
+
+async def over(server: PhoneServer) -> None:
+    """Until no call is left."""
+    await eventually(lambda: not server.conversations, within_s=10)
+
+
+# --- what goes out --------------------------------------------------------------------
+
+
+async def test_silence_comes_from_accept_before_anybody_said_who_they_are(
+    ears: Ears,
+) -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(2):
+            got = await reader.readexactly(5 * len(SILENCE))
+        assert got == SILENCE * 5
+        writer.close()
+
+
+async def test_one_message_is_one_write_at_once(ears: Ears) -> None:
+    """Asterisk drops a call whose payload is not there 5 ms behind its header."""
+    async with serving() as server, calling(server) as caller:
+        await caller.hears(20, within_s=5)
+        (call,) = server.conversations
+        assert call.line._transport is not None
+        sock = call.line._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert caller.summary().split_messages == 0
+
+
+async def test_what_is_said_never_runs_ahead_and_ends_with_its_last_frame(
+    ears: Ears,
+) -> None:
+    async with serving() as server, calling(server) as caller:
+        await caller.hears(5, within_s=5)
+        (call,) = server.conversations
+        call.line.say(Piece(noise(1.0).tobytes()))
+        asked_s = caller.heard[-1].arrival_s
+        await caller.hears(len(caller.heard) + 60, within_s=5)
+        at = [one.arrival_s for one in caller.heard if is_sound(one.audio.pcm)]
+        assert len(at) == 1.0 / FRAME_S
+        ahead = [n * FRAME_S - (one - asked_s) for n, one in enumerate(at)]
+        assert max(ahead) <= 2 * FRAME_S
+
+
+async def test_a_stall_is_skipped_and_not_burst(ears: Ears) -> None:
+    async with serving() as server, calling(server) as caller:
+        await caller.hears(20, within_s=5)
+        time.sleep(0.3)  # noqa: ASYNC251 (the loop: server and caller stand still)
+        before = len(caller.heard)
+        await caller.hears(before + 20, within_s=5)
+        seconds = caller.heard[-1].arrival_s - caller.heard[0].arrival_s
+        due = seconds / FRAME_S
+        assert len(caller.heard) <= due - 0.3 / FRAME_S + 5
+        rushed = [b.arrival_s - a.arrival_s for a, b in pairwise(caller.heard)]
+        assert sum(gap < 0.005 for gap in rushed) <= 4
+
+
+async def test_the_end_is_a_goodbye_behind_the_last_frame(ears: Ears) -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        await eventually(lambda: bool(server.conversations))
+        server.conversations[0].line.hang_up()
+        async with asyncio.timeout(5):
+            got = await reader.read()  # to the end of the stream
+        assert got == SILENCE * (len(got) // len(SILENCE)) + GOODBYE
+        writer.close()
+
+
+# --- what comes in --------------------------------------------------------------------
+
+
+async def test_a_call_reset_by_its_network_is_over_like_any_other(
+    ears: Ears, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes + SILENCE * 10)
+        await reader.readexactly(len(SILENCE) * 3)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await eventually(lambda: bool(server.conversations))
+        writer.transport.abort()
+        await over(server)
+        call = await in_db(lambda: Call.objects.get())()
+        assert call.ended_at is not None
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("frame_ms", [10, 30, 60])
+async def test_frames_of_any_length_are_heard_to_the_sample(
+    ears: Ears, frame_ms: int
+) -> None:
+    sound = noise(0.6)
+    async with serving() as server:
+        async with calling(server, frame_ms=frame_ms) as caller:
+            await caller.say(sound, RATE)
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, sound)
+
+
+async def test_frames_with_odd_tails_shift_nothing(ears: Ears) -> None:
+    """156 bytes behind a key, and half a sample that belongs to no frame."""
+    sound = noise(0.4)
+    pieces, at = [], 0
+    for size in (78, 160, 240, 480):
+        pieces.append(sound[at : at + size])
+        at += size
+    async with serving() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        for piece in pieces:
+            payload = piece.tobytes() + b"\x7f"
+            writer.write(b"\x10" + len(payload).to_bytes(2, "big") + payload)
+        await writer.drain()
+        await eventually(lambda: bool(ears.of_caller()))
+        writer.close()
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, sound[:at])
+
+
+@pytest.mark.parametrize("rate", sorted({*RATES.values()} - {RATE}))
+async def test_every_rate_is_heard_at_its_pitch(ears: Ears, rate: int) -> None:
+    tone = np.sin(np.arange(rate // 2) * 2 * np.pi * 1000 / rate) * 10_000
+    async with serving() as server:
+        async with calling(server) as caller:
+            await caller.say(tone.astype(np.int16), rate)
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert {placed.rate for placed in ear.heard} == {
+        rate if TIMELINE_RATE % rate == 0 else TIMELINE_RATE
+    }
+    heard, at_rate = ear.pcm.astype(float), ear.heard[0].rate
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    assert np.argmax(spectrum) * at_rate / len(heard) == pytest.approx(1000, abs=5)
+    assert len(heard) / at_rate == pytest.approx(0.5, abs=0.02)
+
+
+async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
+    before, after = noise(0.7, seed=1), noise(0.7, seed=2)
+    async with serving() as server:
+        async with calling(server) as caller:
+            await caller.say(before, RATE)
+            await caller.be_away(1.0)
+            await caller.say(after, RATE)
+        await over(server)
+    assert gap_s(ears, before, after) == pytest.approx(1.0, abs=0.04)
+
+
+async def test_a_key_is_a_gap_in_the_sound_and_an_event(ears: Ears) -> None:
+    async with serving() as server:
+        async with calling(server) as caller:
+            await caller.say(noise(1.4), RATE, digits=[(0.7, "5")])
+        await over(server)
+    (ear,) = ears.of_caller()
+    heard = sum(len(placed.pcm) for placed in ear.heard) / RATE
+    assert heard == pytest.approx(1.4 - 0.08, abs=0.021)
+    ends = [p.position + len(p.pcm) * TIMELINE_RATE // p.rate for p in ear.heard]
+    gaps = [b.position - end for end, b in zip(ends, ear.heard[1:], strict=False)]
+    assert max(gaps) / TIMELINE_RATE == pytest.approx(0.08, abs=0.04)
+
+
+def gap_s(ears: Ears, before: Pcm, after: Pcm) -> float:
+    """How long nothing stands between the two on the caller's track."""
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, np.concatenate([before, after]))
+    samples = 0
+    for placed in ear.heard:
+        if samples == len(before):
+            begin = ear.heard[0].position + len(before) * TIMELINE_RATE // RATE
+            return (placed.position - begin) / TIMELINE_RATE
+        samples += len(placed.pcm)
+    raise AssertionError("the gap is inside a piece")
+
+
+# --- who is let in --------------------------------------------------------------------
+
+
+async def test_a_connection_without_a_uuid_is_let_go_after_five_seconds(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert line.UUID_WITHIN_S == 5
+    monkeypatch.setattr(line, "UUID_WITHIN_S", 0.5)
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        began = time.monotonic()
+        async with asyncio.timeout(4):
+            await reader.read()
+        assert time.monotonic() - began == pytest.approx(0.5, abs=0.3)
+        writer.close()
+        assert not await in_db(Call.objects.count)()
+
+
+async def test_strict_refuses_a_uuid_nobody_announced(
+    ears: Ears, settings: Settings
+) -> None:
+    settings.AUDIOSOCKET_STRICT = True
+    async with serving() as server, calling(server) as caller:
+        await caller.over(within_s=5)
+        assert caller.end == "goodbye"
+        assert not server.conversations
+    assert not await in_db(Call.objects.count)()
+
+
+@pytest.mark.parametrize(
+    ("networks", "is_let_in"),
+    [(["10.0.0.0/8"], False), (["10.0.0.0/8", "127.0.0.0/8"], True)],
+)
+async def test_only_named_networks_are_let_in(
+    ears: Ears, settings: Settings, networks: list[str], *, is_let_in: bool
+) -> None:
+    settings.AUDIOSOCKET_ALLOW = networks
+    async with serving() as server, calling(server) as caller:
+        if is_let_in:
+            await caller.hears(3, within_s=5)
+        else:
+            await caller.over(within_s=5)
+            assert not caller.heard
+
+
+async def test_the_newest_connection_of_a_uuid_has_the_call(ears: Ears) -> None:
+    call = uuid.uuid4()
+    first_said, then_said = noise(0.7, seed=1), noise(0.7, seed=2)
+    async with serving() as server:
+        async with calling(server, call=call) as first:
+            await first.say(first_said, RATE)
+            async with calling(server, call=call) as second:
+                await first.over(within_s=5)
+                await second.say(then_said, RATE)
+                assert len(server.conversations) == 1
+        await over(server)
+    rows = await in_db(lambda: list(Call.objects.select_related("session")))()
+    assert [row.uuid for row in rows] == [call]
+    (ear,) = ears.of_caller()  # one track, one timeline
+    assert np.array_equal(ear.pcm, np.concatenate([first_said, then_said]))
+
+
+# --- when we are the fault ------------------------------------------------------------
+
+
+async def test_who_never_reads_is_heard_all_the_same(ears: Ears) -> None:
+    sound = noise(0.5)
+    async with serving() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        for frame in sound.reshape(-1, FRAME):
+            writer.write(b"\x10\x01\x40" + frame.tobytes())
+            await asyncio.sleep(FRAME_S)
+        writer.close()
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, sound)
+
+
+async def test_a_hung_loop_lets_its_calls_go_elsewhere(ears: Ears) -> None:
+    """A server that hangs is dead air; Asterisk would wait for ever."""
+    async with serving() as server:
+        watchdog = Watchdog(lambda: server.ticker.beat_at, server.cut_all)
+        cut_after: list[float] = []
+        async with calling(server) as caller:
+            await caller.hears(5, within_s=5)
+            (conversation,) = server.conversations
+            other = threading.Thread(target=hang_up_of, args=(server, cut_after))
+            other.start()
+            await asyncio.sleep(0.3)  # it is on the line, too
+            watchdog.start()
+            time.sleep(HUNG_S + 2 * LOOK_S + 0.3)  # noqa: ASYNC251 (the loop hangs)
+            watchdog.stop()
+            await caller.over(within_s=5)
+            await asyncio.to_thread(other.join)
+        assert conversation.line.was_cut
+        await over(server)
+        row = await in_db(lambda: Call.objects.get(uuid=caller.call))()
+        assert row.ended_at is None  # whoever is dialled next goes on with it
+    assert HUNG_S - 0.5 <= cut_after[0] <= HUNG_S + 2 * LOOK_S + 0.5
+
+
+def hang_up_of(server: PhoneServer, told: list[float]) -> None:
+    """A line outside of the loop: when it hears the end, from the last sound on."""
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.settimeout(10)
+        sock.sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        last = time.monotonic()
+        with contextlib.suppress(OSError):
+            while sock.recv(4096):
+                last = time.monotonic()
+        told.append(time.monotonic() - last)
