@@ -50,6 +50,8 @@ TALK_SHARE = 0.4
 SETTLE_S = 2.0
 STEPS = {"transport": (600, 900, 1200, 1500), "calls": (100, 200, 300, 400)}
 TARGETS = {"transport": 1200, "calls": 300}
+EVERY_S = {"transport": 0.004, "calls": 0.05}
+"""How soon behind each other they call: a session costs more to open than to hold."""
 
 
 # --- the generator --------------------------------------------------------------------
@@ -126,8 +128,11 @@ class Phone(asyncio.Protocol):
         return len(self._sent_at)
 
 
-async def generate(port: int, calls: int, seconds: float, *, talk: bool) -> Found:
-    """So many callers at once, spread over the 20 ms; the first 2 s do not count."""
+async def generate(
+    port: int, calls: int, seconds: float, every_s: float, *, talk: bool
+) -> Found:
+    """So many callers, who come one after the other and speak at once, spread over the
+    20 ms; their first 2 s do not count."""
     found, sound = Found(calls), speech(TALK_SHARE if talk else 0.0)
     loop = asyncio.get_running_loop()
     phones: list[Phone] = []
@@ -137,7 +142,7 @@ async def generate(port: int, calls: int, seconds: float, *, talk: bool) -> Foun
         new_phone = partial(Phone, found, sound, offset)
         _, phone = await loop.create_connection(new_phone, "127.0.0.1", port)
         phones.append(phone)
-        await asyncio.sleep(0.004)
+        await asyncio.sleep(every_s)
     began = loop.time()
     turn, slots = 0, 20
     while (at_s := turn * FRAME_S / slots) < SETTLE_S + seconds:
@@ -260,13 +265,15 @@ async def serve_calls(port: int, *, talks: bool) -> None:
     from bot.phone.protocol import Audio
     from bot.phone.talking import build_talking
 
+    minute = speech(1.0)
+
     class Echo(conversation.Conversation):
         """A whole call, that also sends back what it hears."""
 
         def begin(self) -> None:
             super().begin()
             if talks:
-                self.line.say(Piece(speech(1.0) * 10))
+                self.line.say(Piece(minute))
 
         def heard(self, audio: Audio) -> None:
             super().heard(audio)
@@ -379,7 +386,7 @@ def main(seconds: float) -> None:
             port = free_port()
             with serving(kind, port) as server:
                 before, at = cpu_s(server.pid), time.monotonic()
-                found = asked("generate", port, calls, seconds)
+                found = asked("generate", port, calls, seconds, EVERY_S[kind])
                 load = (cpu_s(server.pid) - before) / (time.monotonic() - at)
             holds = found["p99_ms"] < TURNAROUND_MS and not found["lost"]
             held = calls if holds else held
@@ -394,7 +401,7 @@ def main(seconds: float) -> None:
         print(f"  holds {held} calls on a core")
     port = free_port()
     with serving("talking", port):
-        found = asked("listen", port, 100, seconds)
+        found = asked("listen", port, 100, seconds, EVERY_S["calls"])
     print(
         f"talking: 100 calls, {found['punctual']:.2%} of {found['said']:.0f} frames "
         f"within 5 ms of their deadline (target: 99.90 %), p99.9 {found['late_ms']:.1f}"
@@ -454,8 +461,9 @@ if __name__ == "__main__":
             case kind:
                 uvloop.run(serve_calls(port, talks=kind == "talking"))
     elif mode in ("generate", "listen"):
-        port, calls, seconds = int(words[0]), int(words[1]), float(words[2])
-        heard = uvloop.run(generate(port, calls, seconds, talk=mode == "generate"))
+        port, calls = int(words[0]), int(words[1])
+        talk, (seconds, every_s) = mode == "generate", map(float, words[2:])
+        heard = uvloop.run(generate(port, calls, seconds, every_s, talk=talk))
         print(json.dumps(report(heard)))
     elif mode == "interrupt":
         print(json.dumps(uvloop.run(interrupt(int(words[0]), int(words[1])))))

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import structlog
 from django.core.cache import caches
 
+from sessions.outages import Outage
+
 log = structlog.get_logger(__name__)
 
 State = Literal["ready", "loading", "missing", "waiting"]
@@ -19,6 +21,7 @@ SILENT_S = 90.0
 # For so long a worker that is ready outweighs another that is not.
 _OUTWEIGHS_S = 2 * HEARTBEAT_S
 _KEY = "stt:status"
+_cache = Outage("the live cache, for speech-to-text's state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,10 @@ def read(*, now: float | None = None) -> SpeechStatus:
     try:
         told: SpeechStatus | None = caches["live"].get(_KEY)
     except Exception:
-        log.warning("status.unreadable", exc_info=True)  # as in `report`
+        _cache.began()  # as in `report`
         told = None
+    else:
+        _cache.ended()
     if told is None:
         return SpeechStatus(state="waiting", message=NO_WORKER)
     if now - told.at > SILENT_S:

@@ -21,6 +21,8 @@ import django_q.queues
 _ENOUGH = 1000
 _LOOK_S = 1.0
 _TAKE_S = 0.1
+_LEAVE_S = 2.0
+"""What a pusher needs to look at its broker once more."""
 
 
 class TaskQueue(django_q.queues.Queue):  # type: ignore[misc, unused-ignore]
@@ -48,11 +50,14 @@ class TaskQueue(django_q.queues.Queue):  # type: ignore[misc, unused-ignore]
 
 
 class Sentinel(django_q.cluster.Sentinel):  # type: ignore[misc, unused-ignore]
-    """Stops also while no worker takes. What is left is rung anew."""
+    """Stops also while no worker takes, or Redis is away. What is left is rung anew."""
 
     def stop(self) -> None:
         self.event_out.set()
         self.task_queue.make_room()
+        self.pusher.join(_LEAVE_S)
+        if self.pusher.is_alive():  # Redis is away, and it sleeps ten seconds over it
+            self.pusher.terminate()
         super().stop()
 
 
