@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -41,6 +41,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import numpy as np
 import soxr
 import uvloop
+
+if TYPE_CHECKING:
+    from bot.phone.line import Line
 
 FRAME_S = 0.020
 FRAME_BYTES = 320
@@ -214,9 +217,8 @@ async def interrupt(port: int, calls: int) -> list[dict[str, Any]]:
 # --- the servers ----------------------------------------------------------------------
 
 
-async def serve_transport(port: int) -> None:
+def echoing() -> type[Line]:
     from bot.phone.line import Line
-    from bot.phone.pacing import Ticker
     from bot.phone.protocol import Audio, audio
 
     class EchoLine(Line):
@@ -224,7 +226,8 @@ async def serve_transport(port: int) -> None:
 
         early = 0
 
-        def heard(self, heard: Audio) -> None:
+        def _hear(self, heard: Audio) -> None:
+            super()._hear(heard)
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(audio(heard.pcm, self._kind))
                 self.early = min(self.early + 1, 2)
@@ -235,17 +238,25 @@ async def serve_transport(port: int) -> None:
             else:
                 super().tick(skipped=skipped)
 
+    return EchoLine
+
+
+async def serve_transport(port: int) -> None:
+    from bot.phone.pacing import Ticker
+
+    class Nobody:
+        def heard(self, audio: object) -> None: ...
         def dialled(self, symbol: str) -> None: ...
         def hung_up(self) -> None: ...
         def sent(self, frame: bytes | None, *, skipped: int) -> None: ...
         def said(self, piece: object) -> None: ...
 
-    ticker = Ticker()
+    ticker, line = Ticker(), echoing()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: EchoLine(
+        lambda: line(
             ticker=ticker,
-            identified=lambda line, _: line.listen(line),  # type: ignore[arg-type]
+            identified=lambda line, _: line.listen(Nobody()),
             lost=lambda _: None,
             allows=lambda _: True,
             kind10_rate=8_000,
@@ -262,33 +273,28 @@ async def serve_calls(port: int, *, talks: bool) -> None:
 
     from bot.phone import conversation, server
     from bot.phone.playout import Piece
-    from bot.phone.protocol import Audio
     from bot.phone.talking import build_talking
+    from bot.phone.warmup import warm_up
 
     minute = speech(1.0)
 
-    class Echo(conversation.Conversation):
-        """A whole call, that also sends back what it hears."""
+    class Talking(conversation.Conversation):
+        """A whole call to which somebody talks for a minute."""
 
         def begin(self) -> None:
             super().begin()
-            if talks:
-                self.line.say(Piece(minute))
+            self.line.say(Piece(minute))
 
-        def heard(self, audio: Audio) -> None:
-            super().heard(audio)
-            if not talks:
-                self.line.say(Piece(audio.pcm))
+        def said(self, piece: Piece) -> None: ...
+        def sent(self, frame: bytes | None, *, skipped: int) -> None: ...
 
-        def said(self, piece: Piece) -> None:
-            pass
-
-        def sent(self, frame: bytes | None, *, skipped: int) -> None:
-            pass  # what goes out here is the caller's own
-
-    server.Conversation = Echo  # type: ignore[misc]
+    if talks:
+        server.Conversation = Talking  # type: ignore[misc]
+    else:
+        server.Line = echoing()  # type: ignore[misc]
     talking = build_talking()
     talking = replace(talking, rules=replace(talking.rules, greets=False))
+    await warm_up()
     phone = server.PhoneServer(talking, max_calls=2_000)
     await phone.start("127.0.0.1", port)
     print("up", flush=True)
