@@ -125,8 +125,9 @@ def siege() -> None:
     port = free_port()
     with installation(AUDIOSOCKET_PORT=str(port)) as stack:
         wait_for("the phone", lambda: listens(port), within_s=20)
-        words = [sys.executable, str(ROOT / "bench" / "phone_trouble.py"), "attack", str(port)]
-        attackers = subprocess.Popen(words, cwd=ROOT)
+        attackers = subprocess.Popen(
+            [sys.executable, "bench/phone_trouble.py", "attack", str(port)], cwd=ROOT
+        )
         time.sleep(1)
         good = uvloop.run(talks(port, GOOD))
         attackers.wait(60)

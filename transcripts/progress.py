@@ -16,8 +16,13 @@ log = structlog.get_logger(__name__)
 
 def speech_state(session_id: int) -> dict[str, Any]:
     """How speech-to-text is doing for a session, as its page shows it."""
-    behind = utterances.backlog(session_id).oldest_s
-    return status.read().to_json(behind_s=behind)
+    return _states({session_id})[session_id]
+
+
+def _states(session_ids: set[int]) -> dict[int, dict[str, Any]]:
+    """The same for many, with one question to the database."""
+    told, behind_s = status.read(), utterances.behind_s(session_ids)
+    return {pk: told.to_json(behind_s=behind_s.get(pk, 0.0)) for pk in session_ids}
 
 
 class Progress:
@@ -31,12 +36,12 @@ class Progress:
         """Show each session's readers how its text is doing."""
         now = self._clock()
         self._told = {pk: t for pk, t in self._told.items() if pk in session_ids}
-        for session_id in session_ids:
-            try:
-                state = speech_state(session_id)
-            except Exception:
-                log.warning("speech.unknown", session=session_id, exc_info=True)
-                continue  # the database is away: the next report will tell
+        try:
+            states = _states(session_ids)
+        except Exception:
+            log.warning("speech.unknown", exc_info=True)
+            return  # the database is away: the next report will tell
+        for session_id, state in states.items():
             told, at = self._told.get(session_id, (None, 0.0))
             if state != told or now - at > flashes.TTL_S / 2:
                 self._told[session_id] = (state, now)

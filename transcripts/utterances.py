@@ -6,6 +6,7 @@ whoever has lost the claim changes nothing. Never loads a model, never touches s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -239,12 +240,9 @@ def retry_failed(utterance_ids: list[int]) -> int:
     return retried
 
 
-def backlog(session_id: int | None = None, *, now: datetime | None = None) -> Backlog:
-    """What waits in one session, or everywhere."""
-    rows = Utterance.objects.filter(state__in=UNFINISHED)
-    if session_id is not None:
-        rows = rows.filter(session=session_id)
-    found = rows.aggregate(
+def backlog(*, now: datetime | None = None) -> Backlog:
+    """What waits, of all sessions."""
+    found = Utterance.objects.filter(state__in=UNFINISHED).aggregate(
         pending=Count("pk", filter=Q(state=UtteranceState.PENDING)),
         claimed=Count("pk", filter=Q(state=UtteranceState.CLAIMED)),
         oldest=Min("created_at"),
@@ -252,6 +250,17 @@ def backlog(session_id: int | None = None, *, now: datetime | None = None) -> Ba
     age = (now or timezone.now()) - (found["oldest"] or now or timezone.now())
     waited_s = max(0.0, age.total_seconds())
     return Backlog(found["pending"], found["claimed"], waited_s)
+
+
+def behind_s(
+    session_ids: Collection[int], *, now: datetime | None = None
+) -> dict[int, float]:
+    """For how long the oldest utterance of each session has waited; sessions where
+    none waits are left out."""
+    rows = Utterance.objects.filter(state__in=UNFINISHED, session__in=session_ids)
+    oldest = rows.values_list("session").annotate(Min("created_at"))
+    now = now or timezone.now()
+    return {pk: max(0.0, (now - at).total_seconds()) for pk, at in oldest.order_by()}
 
 
 def final_waits() -> bool:

@@ -372,9 +372,17 @@ def test_it_knows_how_far_the_text_is_behind(room: Room) -> None:
     found = utterances.backlog(now=now)
     assert (found.pending, found.claimed) == (2, 1)
     assert found.oldest_s == pytest.approx(5, abs=0.5)
-    assert utterances.backlog(room.session.pk).pending == 2
     assert utterances.unfinished(room.session.pk) == 2
-    assert utterances.backlog(0) == utterances.Backlog(0, 0, 0.0)
+    asked = [room.session.pk, other.session.pk, 0]
+    behind_s = utterances.behind_s(asked, now=now)
+    assert behind_s.keys() == {room.session.pk, other.session.pk}
+    assert behind_s[room.session.pk] == pytest.approx(5, abs=0.5)
+    assert utterances.behind_s([room.session.pk]).keys() == {room.session.pk}
+
+
+def test_nothing_waits_where_nobody_spoke(room: Room) -> None:
+    assert utterances.backlog() == utterances.Backlog(0, 0, 0.0)
+    assert utterances.behind_s([room.session.pk]) == {}
 
 
 def test_the_transcript_is_ordered_by_when_it_was_said(room: Room) -> None:
