@@ -110,13 +110,13 @@ async def test_what_comes_before_somebody_listens_is_kept(
     line: Line, known: list[uuid.UUID]
 ) -> None:
     line.connection_made(Transport())
-    line.data_received(HELLO + FRAME * 2 + b"\x03\x00\x015")
+    line.read(HELLO + FRAME * 2 + b"\x03\x00\x015")
     assert known == [UUID]
     ear = Ear()
     line.listen(ear)
     assert len(ear.heard_) == 2
     assert ear.digits == "5"
-    line.data_received(FRAME)
+    line.read(FRAME)
     assert len(ear.heard_) == 3
 
 
@@ -137,7 +137,7 @@ async def test_what_was_right_before_garbage_is_heard(line: Line) -> None:
     transport, ear = Transport(), Ear()
     line.connection_made(transport)
     line.listen(ear)
-    line.data_received(HELLO + FRAME + b"\x03\xff\xff")
+    line.read(HELLO + FRAME + b"\x03\xff\xff")
     assert len(ear.heard_) == 1
     assert transport.closed
 
@@ -146,9 +146,9 @@ async def test_a_flood_is_read_no_faster_than_it_is_worth(line: Line) -> None:
     transport, ear = Transport(), Ear()
     line.connection_made(transport)
     line.listen(ear)
-    line.data_received(HELLO)
+    line.read(HELLO)
     for _ in range(int(BURST_S / 0.02) + 2):
-        line.data_received(FRAME)
+        line.read(FRAME)
     assert not transport.is_reading_now
     assert len(ear.heard_) == int(BURST_S / 0.02) + 2, "and nothing of it is lost"
 
@@ -170,7 +170,7 @@ async def test_it_answers_wideband_in_wideband(line: Line) -> None:
     transport, ear = Transport(), Ear()
     line.connection_made(transport)
     line.listen(ear)
-    line.data_received(HELLO + b"\x12\x02\x80" + b"\x01\x00" * 320)
+    line.read(HELLO + b"\x12\x02\x80" + b"\x01\x00" * 320)
     line.tick(skipped=0)
     assert transport.written == [b"\x12\x02\x80" + bytes(640)]
     assert line.rate == 16_000
