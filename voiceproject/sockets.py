@@ -23,7 +23,7 @@ TCP tells it so. Daphne alone keeps whatever comes: a gigabyte in half a minute.
 READ_BYTES = 16 * 1024
 """Read at once: of the smallest frames these are 2000, some 50 ms of work."""
 LOOK_S = 0.02
-FAREWELL_S = 8.0
+FAREWELL_S = 4.5
 """How long the other end may take to answer a close, with its own flood to send first.
 Cut off earlier, with bytes of its on the way, it would be reset before it could read
 why."""

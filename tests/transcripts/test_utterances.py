@@ -373,8 +373,7 @@ def test_it_knows_how_far_the_text_is_behind(room: Room) -> None:
     assert (found.pending, found.claimed) == (2, 1)
     assert found.oldest_s == pytest.approx(5, abs=0.5)
     assert utterances.unfinished(room.session.pk) == 2
-    asked = [room.session.pk, other.session.pk, 0]
-    behind_s = utterances.behind_s(asked, now=now)
+    behind_s = utterances.behind_s([room.session.pk, other.session.pk, 0], now=now)
     assert behind_s.keys() == {room.session.pk, other.session.pk}
     assert behind_s[room.session.pk] == pytest.approx(5, abs=0.5)
     assert utterances.behind_s([room.session.pk]).keys() == {room.session.pk}

@@ -26,6 +26,7 @@ from scene import Listener, eventually
 from bot.models import Call
 from bot.phone import line, tracks
 from bot.phone.caller import Caller, is_sound
+from bot.phone.conversation import Conversation
 from bot.phone.playout import Piece
 from bot.phone.protocol import RATES
 from bot.phone.server import PhoneServer
@@ -103,6 +104,11 @@ def noise(seconds: float, *, rate: int = RATE, seed: int = 1) -> Pcm:
     return random.integers(-2000, 2000, int(seconds * rate)).astype(np.int16)
 
 
+async def opened(server: PhoneServer) -> Conversation:
+    """The call, once it has its session: what was said before has come at once."""
+    return (await eventually(lambda: server.conversations))[0]
+
+
 async def over(server: PhoneServer) -> None:
     """Until no call is left."""
     await eventually(lambda: not server.conversations, within_s=10)
@@ -125,8 +131,8 @@ async def test_silence_comes_from_accept_before_anybody_said_who_they_are(
 async def test_one_message_is_one_write_at_once(ears: Ears) -> None:
     """Asterisk drops a call whose payload is not there 5 ms behind its header."""
     async with serving() as server, calling(server) as caller:
+        call = await opened(server)
         await caller.hears(20, within_s=5)
-        (call,) = server.conversations
         assert call.line._transport is not None
         sock = call.line._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -137,8 +143,8 @@ async def test_what_is_said_never_runs_ahead_and_ends_with_its_last_frame(
     ears: Ears,
 ) -> None:
     async with serving() as server, calling(server) as caller:
+        call = await opened(server)
         await caller.hears(5, within_s=5)
-        (call,) = server.conversations
         call.line.say(Piece(noise(1.0).tobytes()))
         asked_s = caller.heard[-1].arrival_s
         await caller.hears(len(caller.heard) + 60, within_s=5)
@@ -165,8 +171,7 @@ async def test_the_end_is_a_goodbye_behind_the_last_frame(ears: Ears) -> None:
     async with serving() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
-        await eventually(lambda: bool(server.conversations))
-        server.conversations[0].line.hang_up()
+        (await opened(server)).line.hang_up()
         async with asyncio.timeout(5):
             got = await reader.read()  # to the end of the stream
         assert got == SILENCE * (len(got) // len(SILENCE)) + GOODBYE
@@ -185,7 +190,7 @@ async def test_a_call_reset_by_its_network_is_over_like_any_other(
         await reader.readexactly(len(SILENCE) * 3)
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await eventually(lambda: bool(server.conversations))
+        await opened(server)
         writer.transport.abort()
         await over(server)
         call = await in_db(lambda: Call.objects.get())()
@@ -248,6 +253,7 @@ async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
     before, after = noise(0.7, seed=1), noise(0.7, seed=2)
     async with serving() as server:
         async with calling(server) as caller:
+            await opened(server)
             await caller.say(before, RATE)
             await caller.be_away(1.0)
             await caller.say(after, RATE)
@@ -258,6 +264,7 @@ async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
 async def test_a_key_is_a_gap_in_the_sound_and_an_event(ears: Ears) -> None:
     async with serving() as server:
         async with calling(server) as caller:
+            await opened(server)
             await caller.say(noise(1.4), RATE, digits=[(0.7, "5")])
         await over(server)
     (ear,) = ears.of_caller()
@@ -332,6 +339,7 @@ async def test_the_newest_connection_of_a_uuid_has_the_call(ears: Ears) -> None:
     async with serving() as server:
         async with calling(server, call=call) as first:
             await first.say(first_said, RATE)
+            await opened(server)
             async with calling(server, call=call) as second:
                 await first.over(within_s=5)
                 await second.say(then_said, RATE)
@@ -367,8 +375,7 @@ async def test_a_hung_loop_lets_its_calls_go_elsewhere(ears: Ears) -> None:
         watchdog = Watchdog(lambda: server.ticker.beat_at, server.cut_all)
         cut_after: list[float] = []
         async with calling(server) as caller:
-            await caller.hears(5, within_s=5)
-            (conversation,) = server.conversations
+            conversation = await opened(server)
             other = threading.Thread(target=hang_up_of, args=(server, cut_after))
             other.start()
             await asyncio.sleep(0.3)  # it is on the line, too
