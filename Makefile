@@ -10,6 +10,9 @@ UV := .uv/bin/uv
 PY := .venv/bin/python
 # The Python that is here, or a clear word that it is too old: none is fetched.
 export UV_PYTHON_DOWNLOADS := never
+# Of the tests. With 3, the third fills the pauses of two that talk (tests/workers.py):
+# faster on a calm machine, but a slow one then hears its own tests stumble.
+WORKERS ?= 2
 # The settings of .env, if there is one; what the shell itself sets wins.
 WITH_ENV := kept="$$(export -p)"; set -a; [ ! -f .env ] || . ./.env; eval "$$kept"
 
@@ -28,7 +31,7 @@ demo: .venv/run.done ## the same, with speakers who talk into it; needs no accou
 
 test: .venv/dev.done ## install what the tests need, and run them all
 	@tests/prepare.sh
-	@exec env PYTHONDEVMODE=1 $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec env PYTHONDEVMODE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/dev.done ## ruff, mypy, import-linter, djlint
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy . \

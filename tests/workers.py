@@ -1,4 +1,5 @@
-"""Who runs what: two workers hold the talks, a third of low rank fills their pauses.
+"""Who runs what, in which order. Two workers hold the talks, longest first; a third
+(`make test WORKERS=3`), of low rank, would fill their pauses.
 
 A talk in real time leaves a core idle between its frames, and two at once are
 what two cores bear. The third worker is given only files nothing in which is
