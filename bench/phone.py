@@ -340,16 +340,9 @@ def serving(kind: str, port: int, **settings: str) -> Iterator[subprocess.Popen[
         }
         run = [sys.executable, "manage.py", "migrate", "-v", "0"]
         subprocess.run(run, cwd=ROOT, env=env, check=True)
+        program = (sys.executable, __file__)
         process = subprocess.Popen(
-            [
-                "taskset",
-                "-c",
-                "0",
-                sys.executable,
-                __file__,
-                f"serve-{kind}",
-                str(port),
-            ],
+            ["taskset", "-c", "0", *program, f"serve-{kind}", str(port)],
             cwd=ROOT,
             env=env,
             stdout=subprocess.PIPE,

@@ -13,7 +13,6 @@ The attackers are a process of their own.
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import subprocess
 import sys
@@ -27,16 +26,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import av
 import bad_callers
 import numpy as np
 import uvloop
-from numpy.typing import NDArray
+from decoding import decode
 from stack import Stack, free_port, listens, wait_for
+from telephone import FRAME, FRAME_S, RATE, Pcm, missing, noise
 
 from bot.phone.caller import Caller
 
-RATE, FRAME, FRAME_S = 8_000, 160, 0.02
 GOOD, BAD, TALK_S = 50, 500, 12.0
 KINDS = ("half_open", "silent", "slow", "flooding")
 ORIGINALS = """
@@ -47,7 +45,6 @@ for call in Call.objects.filter(uuid__in={calls!r}).select_related("session"):
     keys = kept.filter(participant__key="caller").order_by("start")
     print(call.uuid, call.session.state, *keys.values_list("key", flat=True))
 """
-Pcm = NDArray[np.int16]
 
 
 def installation(**settings: str) -> Stack:
@@ -57,13 +54,11 @@ def installation(**settings: str) -> Stack:
 
 async def talks(port: int, calls: int) -> list[tuple[Caller, Pcm]]:
     """So many callers say something for `TALK_S`, no two frames of it alike."""
-    random = np.random.default_rng(1)
     good = []
-    for _ in range(calls):
+    for number in range(calls):
         caller = Caller("127.0.0.1", port)
         await caller.connect()
-        sound = random.integers(-900, 900, int(TALK_S * RATE)).astype(np.int16)
-        good.append((caller, sound))
+        good.append((caller, noise(TALK_S, seed=number, peak=900)))
         await asyncio.sleep(0.02)
     await asyncio.gather(*(caller.say(sound, RATE) for caller, sound in good))
     for caller, _ in good:
@@ -84,8 +79,9 @@ def verdict(stack: Stack, good: list[tuple[Caller, Pcm]]) -> None:
 
     wait_for("the ends of the calls", are_ready, within_s=300)
     kept = {row[0]: row[2:] for row in found}
+    storage = stack.folder / "storage"
     lost = sum(
-        missing(sound, [stack.folder / "storage" / key for key in kept[str(who.call)]])
+        missing(sound, [decode(storage / key) for key in kept[str(who.call)]])
         for who, sound in good
     )
     sent = sum(len(sound) // FRAME for _, sound in good)
@@ -102,19 +98,6 @@ def verdict(stack: Stack, good: list[tuple[Caller, Pcm]]) -> None:
         f"  tracebacks in the server's log: {stack.log('bot').count('Traceback')}",
         flush=True,
     )
-
-
-def missing(sent: Pcm, paths: list[Path]) -> int:
-    """How many of the sent frames are not among what was kept."""
-    kept = b"".join(decoded(path).astype("<i2").tobytes() for path in paths)
-    frames = sent[: len(sent) // FRAME * FRAME].astype("<i2").reshape(-1, FRAME)
-    return sum(frame.tobytes() not in kept for frame in frames)
-
-
-def decoded(path: Path) -> Pcm:
-    with av.open(io.BytesIO(path.read_bytes()), "r") as file:
-        frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
-    return np.concatenate(frames).astype(np.int16)
 
 
 # --- siege ----------------------------------------------------------------------------

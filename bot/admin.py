@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from bot.models import Call
-from sessions.admin import ReadOnly
+from sessions.admin import PartOfSession
 
 
 @admin.register(Call)
-class CallAdmin(ReadOnly):
+class CallAdmin(PartOfSession):
     list_display = (
         "uuid",
         "caller",
@@ -24,9 +23,3 @@ class CallAdmin(ReadOnly):
     list_select_related = ("session",)
     search_fields = ("uuid", "caller", "callee", "session__public_id")
     date_hierarchy = "created_at"
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: object | None = None
-    ) -> bool:
-        """Only with its session: the call's number alone would be left of it."""
-        return False

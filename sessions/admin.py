@@ -35,6 +35,15 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
+class PartOfSession(ReadOnly):
+    """Deleted only with its session: what belongs to it would be left behind."""
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: object | None = None
+    ) -> bool:
+        return False
+
+
 @admin.register(VoiceSession)
 class VoiceSessionAdmin(ReadOnly):
     list_display = ("public_id", "title", "source", "state", "started_at", "ended_at")
@@ -67,17 +76,11 @@ class VoiceSessionAdmin(ReadOnly):
 
 
 @admin.register(Recording)
-class RecordingAdmin(ReadOnly):
+class RecordingAdmin(PartOfSession):
     list_display = ("key", "session", "tier", "state", "size", "error", "created_at")
     list_filter = ("tier", "state")
     list_select_related = ("session",)
     search_fields = ("key",)
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: object | None = None
-    ) -> bool:
-        """Only with its session: a row alone would leave its file behind."""
-        return False
 
 
 @admin.register(Participant)

@@ -34,6 +34,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+from decoding import as_floats
 from numpy.typing import NDArray
 
 RATE = 16_000
@@ -315,17 +316,9 @@ def fetched(key: str) -> NDArray[np.float64]:
     path = Path(tempfile.mkdtemp()) / "fetched.mp3"
     storage().get(key, path)
     try:
-        return decoded(path)
+        return as_floats(path).astype(float) * 32768
     finally:
         shutil.rmtree(path.parent)
-
-
-def decoded(path: Path) -> NDArray[np.float64]:
-    import av
-
-    with av.open(str(path), "r") as file:
-        frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
-    return np.concatenate(frames).astype(float) * 32768
 
 
 def likeness(sound: NDArray[Any], truth: NDArray[Any]) -> tuple[int, float]:
@@ -417,8 +410,6 @@ def home() -> Iterator[Path]:
     from django.db import connections
 
     django.setup()
-    import av  # noqa: F401 (what a trial needs is loaded once)
-
     import sessions.reaper
     import sessions.recovery  # noqa: F401
     import transcripts.archive

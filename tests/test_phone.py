@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import subprocess
 import sys
@@ -18,23 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import soxr
-from numpy.typing import NDArray
+from decoding import decode
 from speech import voices
 from stack import ALL, ROOT, Stack, free_port, listens, wait_for
+from telephone import FRAME, FRAME_S, RATE, Pcm, hiss, missing
 
 from bot.phone.caller import Caller
 
-RATE = 8_000
-FRAME = 160
-FRAME_S = 0.02
-Pcm = NDArray[np.int16]
 PHRASES = ("hello team", "open the next question", "thank you")
 BROKEN_PHRASES = ("hello team", "next question")
 PAUSE_S = 4.5
@@ -101,7 +95,7 @@ class Phones:
             "print(*(row.key for row in rows))"
         )
         keys = self.stack.manage("shell", "-v0", "-c", code).split()
-        return [decoded(self.stack.folder / "storage" / key) for key in keys]
+        return [decode(self.stack.folder / "storage" / key) for key in keys]
 
 
 @pytest.fixture(scope="module")
@@ -153,12 +147,12 @@ async def talk(phones: Phones) -> Done:
     """Listens to the greeting, says three things, presses a key and hangs up."""
     done = Done(uuid.uuid4(), [], [])
     caller = phones.caller(1, done.call)
-    sound = [noise(PAUSE_S, seed=1)]
+    sound = [hiss(PAUSE_S, seed=1)]
     for number, phrase in enumerate(PHRASES):
-        sound += [at_phone(phrase), noise(PAUSE_S, seed=10 + number)]
+        sound += [at_phone(phrase), hiss(PAUSE_S, seed=10 + number)]
     await say(done, caller, np.concatenate(sound))
     caller.press("7")
-    await say(done, caller, noise(0.3, seed=2))
+    await say(done, caller, hiss(0.3, seed=2))
     caller.hang_up()
     await caller.over(within_s=5)
     return done
@@ -167,13 +161,13 @@ async def talk(phones: Phones) -> Done:
 async def broken(phones: Phones) -> Done:
     """The server is killed in the middle; the dialplan dials the other one."""
     done = Done(uuid.uuid4(), [], [])
-    lead, gap = noise(5.5, seed=3), noise(4.0, seed=4)
+    lead, gap = hiss(5.5, seed=3), hiss(4.0, seed=4)
     caller = phones.caller(0, done.call)
     await say(done, caller, np.concatenate([lead, at_phone(BROKEN_PHRASES[0]), gap]))
     await asyncio.to_thread(phones.stack.kill, "bot")
     await caller.over(within_s=2)
     caller = phones.caller(1, done.call)
-    again = [noise(1.0, seed=5), at_phone(BROKEN_PHRASES[1]), noise(5.0, seed=6)]
+    again = [hiss(1.0, seed=5), at_phone(BROKEN_PHRASES[1]), hiss(5.0, seed=6)]
     await say(done, caller, np.concatenate(again))
     caller.hang_up()
     await asyncio.to_thread(phones.stack.start, "bot")
@@ -183,7 +177,7 @@ async def broken(phones: Phones) -> Done:
 async def silent(phones: Phones) -> Done:
     done = Done(uuid.uuid4(), [], [])
     caller = phones.caller(1, done.call)
-    await say(done, caller, noise(40, seed=7))
+    await say(done, caller, hiss(40, seed=7))
     return done
 
 
@@ -196,23 +190,11 @@ async def say(done: Done, caller: Caller, pcm: Pcm) -> None:
     await caller.say(pcm, RATE)
 
 
-def noise(seconds: float, *, seed: int) -> Pcm:
-    """So quiet that it is no speech, and no two frames of it are alike."""
-    random = np.random.default_rng(seed)
-    return random.integers(-25, 26, int(seconds * RATE)).astype(np.int16)
-
-
 @cache
 def at_phone(text: str) -> Pcm:
     """As a telephone sends it: whole frames of 20 ms."""
     sound = soxr.resample(voices.trim(voices.speak(text)), voices.SAMPLE_RATE_HZ, RATE)
     return np.append(sound, np.zeros(-len(sound) % FRAME, np.int16))
-
-
-def decoded(path: Path) -> Pcm:
-    with av.open(io.BytesIO(path.read_bytes()), "r") as file:
-        frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
-    return np.concatenate(frames).astype(np.int16)
 
 
 # --- what is left of it -----------------------------------------------------------
@@ -262,9 +244,7 @@ def test_a_call_is_answered_within_a_moment(phones: Phones) -> None:
 
 def test_a_killed_server_costs_less_than_a_second_and_no_word(phones: Phones) -> None:
     session = phones.session("broken")["id"]
-    kept = b"".join(
-        part.astype("<i2").tobytes() for part in phones.original(session, "caller")
-    )
+    kept = phones.original(session, "caller")
     lost = sum(missing(sent, kept) for sent in phones.calls["broken"].sent)
     print(f"lost {lost * FRAME_S * 1000:.0f} ms of sound")
     assert lost * FRAME_S <= 1.0
@@ -273,12 +253,6 @@ def test_a_killed_server_costs_less_than_a_second_and_no_word(phones: Phones) ->
     assert greeting.startswith("Hello!")
     # Greeting, question and answer: three turns were known on the other server.
     assert answers == ["Turn 1, hello team.", "Turn 3, next question."]
-
-
-def missing(sent: Pcm, received: bytes) -> int:
-    """How many of the sent frames are not among what was received."""
-    frames = sent[: len(sent) // FRAME * FRAME].astype("<i2").reshape(-1, FRAME)
-    return sum(frame.tobytes() not in received for frame in frames)
 
 
 def test_a_silent_caller_is_asked_and_then_let_go(phones: Phones) -> None:

@@ -11,10 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from channels.db import database_sync_to_async
+from decoding import as_floats
 from django.conf import settings
 from django.test import AsyncClient
 from django.utils import timezone
@@ -122,16 +122,6 @@ def truth(session: VoiceSession, name: str, start: int, stop: int) -> Any:
         return opened.reader.window(start, stop)
 
 
-def decoded(data: bytes) -> NDArray[np.float32]:
-    container: Any = av.open(io.BytesIO(data))
-    with container:
-        parts = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
-    heard = np.concatenate(parts)
-    if heard.dtype == np.int16:
-        heard = heard / 32768
-    return heard.astype(np.float32)
-
-
 def storage_file(key: str) -> Path:
     """Where the local storage keeps an object."""
     return Path(settings.STORAGE_DIR) / key
@@ -181,7 +171,7 @@ async def test_a_track_begins_at_time_zero_and_ends_with_its_sound(
     assert answer.headers["Content-Type"] == "audio/wav"
     assert 'filename="Ada.wav"' in answer.headers["Content-Disposition"]
     assert int(answer.headers["Content-Length"]) == len(answer.body)
-    heard = decoded(answer.body)
+    heard = as_floats(answer.body)
     assert len(heard) == int(9.25 * SECOND)
     assert not heard[: int(1.4 * SECOND)].any()
     expected = await in_db(truth)(talk, "Ada", 0, len(heard))
@@ -196,7 +186,7 @@ async def test_a_window_of_a_finished_session_in_every_format(
     ben = await in_db(track_of)(talk, "Ben")
     answer = await get(talk, f"{ben}.{suffix}?start_ms=4321&end_ms=7000")
     assert answer.status == 200
-    heard = decoded(answer.body)
+    heard = as_floats(answer.body)
     start, stop = 4321 * 48, 7000 * 48
     expected = await in_db(truth)(talk, "Ben", start, stop)
     assert len(heard) == stop - start
@@ -211,20 +201,20 @@ async def test_a_window_of_a_running_session_reaches_into_the_open_chunk(
 ) -> None:
     ben = await in_db(track_of)(talk, "Ben")
     answer = await get(talk, f"{ben}.flac?start_ms=5500&end_ms=8300")
-    heard = decoded(answer.body)
+    heard = as_floats(answer.body)
     assert len(heard) == 2800 * 48
     said = np.repeat(sound(4.4, seed=4), 3)[1500 * 48 :][: len(heard)] / 32768
     known = len(heard) - 48 * 60
     assert np.corrcoef(heard[:known], said[:known])[0, 1] > 0.9
     behind = await get(talk, f"{ben}.wav?start_ms=15000&end_ms=16000")
-    assert not decoded(behind.body).any()
-    assert len(decoded(behind.body)) == SECOND
+    assert not as_floats(behind.body).any()
+    assert len(as_floats(behind.body)) == SECOND
 
 
 async def test_not_aligned_it_begins_with_its_own_sound(talk: VoiceSession) -> None:
     await in_db(ended)(talk)
     ben = await in_db(track_of)(talk, "Ben")
-    heard = decoded((await get(talk, f"{ben}.wav?align=false")).body)
+    heard = as_floats((await get(talk, f"{ben}.wav?align=false")).body)
     # From the frame of 24 ms on that holds its first sample.
     assert len(heard) == int(8.4 * SECOND) - 4 * SECOND // 1152 * 1152
     assert np.abs(heard[:2400]).max() > 0.01
@@ -246,7 +236,7 @@ async def test_stored_sound_is_fetched_as_far_as_it_is_needed(
     monkeypatch.setattr(tracks, "storage", Watched)
     ben = await in_db(track_of)(talk, "Ben")
     answer = await get(talk, f"{ben}.mp3?start_ms=5000&end_ms=6000")
-    assert len(decoded(answer.body)) == SECOND
+    assert len(as_floats(answer.body)) == SECOND
     assert sum(read) <= 45 * 192
 
 
@@ -301,11 +291,11 @@ async def test_a_fragment_that_storage_lost_is_read_from_its_chunks(
 
     await in_db(keep_as_chunk_too)()
     window = f"{ben}.wav?start_ms=5000&end_ms=6000"
-    before = decoded((await get(talk, window)).body)
+    before = as_floats((await get(talk, window)).body)
     await in_db(lost)(Tier.FRAGMENT, talk)
     after = await get(talk, window)
     assert after.headers["X-Recording-Faults"] == tracks.FROM_CHUNKS
-    assert np.abs(decoded(after.body) - before).max() < 2 / 32768
+    assert np.abs(as_floats(after.body) - before).max() < 2 / 32768
     await in_db(lost)(Tier.CHUNK, talk)
     gone = await get(talk, window)
     assert (gone.status, gone.code) == (404, "lost")
@@ -363,7 +353,7 @@ async def test_all_tracks_come_in_step_with_a_text_about_them(
     files = contents(await get(talk, f"tracks.zip?format={suffix}"))
     assert list(files) == [f"Ada.{suffix}", f"Ben.{suffix}", "info.txt"]
     for name in ("Ada", "Ben"):
-        heard = decoded(files[f"{name}.{suffix}"])
+        heard = as_floats(files[f"{name}.{suffix}"])
         expected = await in_db(truth)(talk, name, 0, len(heard))
         assert np.corrcoef(heard, expected)[0, 1] > 0.8
     text = files["info.txt"].decode()
@@ -378,7 +368,7 @@ async def test_all_tracks_come_in_step_with_a_text_about_them(
 async def test_a_window_of_all_tracks_of_a_running_session(talk: VoiceSession) -> None:
     answer = await get(talk, "tracks.zip?format=wav&start_ms=4500&end_ms=5500")
     files = contents(answer)
-    assert {len(decoded(files[f"{name}.wav"])) for name in ("Ada", "Ben")} == {SECOND}
+    assert {len(as_floats(files[f"{name}.wav"])) for name in ("Ada", "Ben")} == {SECOND}
     assert "it still ran when this was made" in files["info.txt"].decode()
 
 

@@ -6,15 +6,14 @@ FFmpeg's (in PyAV) and mpg123: the truth is the PCM that was put.
 from __future__ import annotations
 
 import ctypes
-import io
 import subprocess
 from collections.abc import Callable
 from functools import cache
 
-import av
 import numpy as np
 import pytest
 from babble import laid_out, scattered
+from decoding import as_floats
 from numpy.typing import NDArray
 
 from sessions.audio import lame, mp3frames
@@ -39,9 +38,7 @@ SAMPLES = 10 * 48_000 + 777
 
 
 def by_ffmpeg(file: bytes) -> NDArray[np.float64]:
-    with av.open(io.BytesIO(file), "r", format="mp3") as opened:
-        frames = [frame.to_ndarray()[0] for frame in opened.decode(audio=0)]
-    return np.concatenate(frames).astype(np.float64) * 32_768
+    return as_floats(file).astype(np.float64) * 32_768
 
 
 def by_mpg123(file: bytes) -> NDArray[np.float64]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import uuid
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from decoding import as_floats
 from django.core.management import call_command
 from numpy.typing import NDArray
 from pytest_django.fixtures import Settings
@@ -64,9 +63,7 @@ def decoded(key: str) -> NDArray[np.float64]:
     found = storage().stat(key)
     assert found is not None
     data = storage().read(key, start=0, stop=found.size)
-    with av.open(io.BytesIO(data), "r") as file:
-        frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
-    return np.concatenate(frames).astype(np.float64)
+    return as_floats(data).astype(np.float64)
 
 
 def onsets(sound: NDArray[np.float64]) -> list[int]:

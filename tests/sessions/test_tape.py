@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from decoding import decode
 from numpy.typing import NDArray
 
 from sessions.audio.frames import Placed
@@ -53,13 +52,6 @@ def played(folder: Folder, track: list[Placed], *, chunk_s: float) -> list[Seale
     return [done for placed in track for done in tape.put(placed)] + tape.finish()
 
 
-def decoded(data: bytes) -> NDArray[np.int16]:
-    with av.open(io.BytesIO(data), "r") as file:
-        frames = [f.to_ndarray()[0] for f in file.decode(audio=0)]
-    sound = np.concatenate(frames)
-    return np.asarray(np.clip(sound * 32768, -32768, 32767), np.int16)
-
-
 def test_chunks_begin_where_everybodys_do_and_join_to_the_unbroken_stream(
     folder: Folder, tmp_path: Path
 ) -> None:
@@ -84,7 +76,7 @@ def test_every_sample_stands_where_it_was_placed(folder: Folder) -> None:
     start = sealed[0].first_frame * FRAME_SAMPLES
     end = track[-1].end
     file = joined([s.path.read_bytes() for s in sealed], samples=end - start)
-    found = decoded(file)
+    found = np.clip(decode(file) * 32768, -32768, 32767).astype(np.int16)
     assert len(found) == end - start
     truth = np.zeros(end - start)
     for placed in track:

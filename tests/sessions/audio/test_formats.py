@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import wave
-from typing import Any
 
 import av
 import numpy as np
 import pytest
+from decoding import as_floats
 from numpy.typing import NDArray
 
 from sessions.audio import formats
@@ -52,36 +52,26 @@ def made(suffix: str, start: int, stop: int) -> bytes:
     return b"".join(FORMATS[suffix].encode(TRACK, start, stop))
 
 
-def decoded(data: bytes) -> NDArray[np.float32]:
-    container: Any = av.open(io.BytesIO(data))
-    with container:
-        parts: list[Any] = [frame.to_ndarray() for frame in container.decode(audio=0)]
-    sound = np.concatenate([part[0] for part in parts])
-    if sound.dtype == np.int16:
-        return (sound / 32768).astype(np.float32)
-    return sound.astype(np.float32)
-
-
 @pytest.mark.parametrize(("start", "stop"), WINDOWS)
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_lossless_files_are_the_window_rounded(
     suffix: str, start: int, stop: int
 ) -> None:
-    heard = decoded(made(suffix, start, stop))
+    heard = as_floats(made(suffix, start, stop))
     # libmpg123's floats differ in the last bits by where it stood in its ring.
     assert np.abs(heard - TRACK.window(start, stop)).max() < 0.501 / 32768
 
 
 @pytest.mark.parametrize(("start", "stop"), WINDOWS)
 def test_a_cut_mp3_begins_and_ends_at_the_sample(start: int, stop: int) -> None:
-    heard = decoded(made("mp3", start, stop))
+    heard = as_floats(made("mp3", start, stop))
     assert len(heard) == stop - start
     assert np.abs(heard - TRACK.window(start, stop)).max() < 2 / 32768
 
 
 @pytest.mark.parametrize(("start", "stop"), WINDOWS)
 def test_opus_is_as_long_as_the_window_and_in_step(start: int, stop: int) -> None:
-    heard = decoded(made("opus", start, stop))
+    heard = as_floats(made("opus", start, stop))
     truth = TRACK.window(start, stop)
     assert len(heard) == len(truth)
     if not truth.any():
@@ -110,7 +100,7 @@ def test_blocks_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "BLOCK", 4608)
     monkeypatch.setattr(formats, "MP3_BLOCK", 7)
     for suffix in ("wav", "flac"):
-        assert np.abs(decoded(made(suffix, 0, END)) - whole).max() < 0.501 / 32768
+        assert np.abs(as_floats(made(suffix, 0, END)) - whole).max() < 0.501 / 32768
     assert made("mp3", 0, END) == frames
 
 
