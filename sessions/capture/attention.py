@@ -9,33 +9,50 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 from sessions.background import PerLoop, spawn
 
 WAKE_S = 0.02
 """How often the loop is felt: one frame of sound."""
+ON_TIME = 3
+"""So many wakes on time in a row, and all that came during an absence has been read."""
+
+SPANS = 250
+"""A loop that is never on time remembers this many absences: 10 s and more."""
 
 
 class Attention:
-    """How long one event loop has been away, in all, since it was first watched."""
+    """When one event loop has been away, as far as something may still wait unread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._away_s = 0.0
+        self._away: deque[tuple[float, float]] = deque(maxlen=SPANS)
+        self._on_time = 0
         self._due: float | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def away_s(self) -> float:
-        """Seconds away so far; what is going on right now is counted, too."""
-        if self._due is None:
-            return self._away_s
-        return self._away_s + max(self._clock() - self._due, 0.0)
+    def away_s(self, since: float) -> float:
+        """For how many seconds since then (of the clock) nobody listened, so that what
+        is read only now may have come by then. What is going on right now is counted;
+        an absence after which all was read again is not."""
+        spans = list(self._away)
+        if self._due is not None and self._clock() > self._due:
+            spans.append((self._due, self._clock()))
+        return sum(max(end - max(begin, since), 0.0) for begin, end in spans)
 
     def wakes(self, *, again_in_s: float) -> None:
         """The loop is here now, and should be again after this while."""
-        self._away_s = self.away_s()
-        self._due = self._clock() + again_in_s
+        now = self._clock()
+        if self._due is not None and now > self._due:
+            self._away.append((self._due, now))
+            self._on_time = self._on_time + 1 if now - self._due < WAKE_S else 0
+        else:
+            self._on_time += 1
+        if self._on_time >= ON_TIME:
+            self._away.clear()
+        self._due = now + again_in_s
 
     def watch(self, *, while_: Callable[[], bool]) -> None:
         """See to it that the loop is watched for as long as `while_` says."""
@@ -46,7 +63,7 @@ class Attention:
         while while_():
             self.wakes(again_in_s=WAKE_S)
             await asyncio.sleep(WAKE_S)
-        self._away_s, self._due = self.away_s(), None
+        self._due = None
 
 
 _attentions = PerLoop(Attention)

@@ -40,7 +40,7 @@ class Capture:
         received: int = 0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        away_s: Callable[[], float] = lambda: 0.0,
+        away_s: Callable[[float], float] = lambda since: 0.0,
         is_ours: bool = False,
     ) -> None:
         """`is_ours`: it is sent from here, at our own pace; its count is the time."""
@@ -48,7 +48,7 @@ class Capture:
         self.rate = rate
         self.heard_at = clock()
         self._clock = clock
-        self._away_s, self._was_away_s = away_s, away_s()
+        self._away_s = away_s
         # Wall time is read once: it may step, and a track's clock must not.
         self._zero = clock() - (wall() - started_at.timestamp())
         self._sinks = sinks
@@ -89,10 +89,9 @@ class Capture:
         """Take one message; `skipped` samples at `rate` were lost before it."""
         if self.halted:
             return
-        self.heard_at = self._clock()
+        heard_before, self.heard_at = self.heard_at, self._clock()
         pcm = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
-        away_s = self._away_s()
-        unheard_s, self._was_away_s = away_s - self._was_away_s, away_s
+        unheard_s = self._away_s(heard_before)
         arrival_s = self.heard_at - self._zero
         frame = Frame(pcm, self.rate, arrival_s, skipped, unheard_s)
         self._each("arrive", frame)
@@ -101,7 +100,7 @@ class Capture:
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
         if not self.halted:
-            unheard_s = self._away_s() - self._was_away_s
+            unheard_s = self._away_s(self.heard_at)
             now_s = self._clock() - self._zero
             self._pass_on(self._timeline.tick(now_s, unheard_s=unheard_s))
 

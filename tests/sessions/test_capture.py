@@ -62,15 +62,17 @@ def test_each_rate_counts_in_the_timelines_samples(rate: int) -> None:
 
 def test_a_tick_before_what_a_stall_delayed_takes_it_for_no_hole() -> None:
     """A few frames come 45 ms late; then the event loop stalls, and ticks first."""
-    away_s = [0.0]
-    scene = Scene(away_s=lambda: away_s[0])
+    away_s = 0.0
+    scene = Scene(away_s=lambda since: away_s)
     scene.speaks(2.0)
     scene.clock.passes(0.045)
     scene.speaks(0.1)
-    away_s[0] = 0.48
+    away_s = 0.48
     scene.clock.passes(0.5)
     scene.capture.tick()
-    for _ in range(24):
+    scene.capture.offer(FRAME)
+    away_s = 0.0
+    for _ in range(23):
         scene.capture.offer(FRAME)
     scene.clock.passes(-0.015)
     scene.speaks(1.0)

@@ -12,16 +12,16 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from channels.db import database_sync_to_async
-from numpy.typing import NDArray
 from pytest_django.fixtures import Settings
 from scene import Listener, eventually
+from telephone import FRAME, FRAME_S, RATE, noise
 
 from bot.models import Call
 from bot.phone import line, tracks
@@ -39,10 +39,8 @@ from sessions.capture.sinks import Track
 pytestmark = pytest.mark.django_db(transaction=True)
 
 in_db = database_sync_to_async
-RATE, FRAME, FRAME_S = 8_000, 160, 0.02
 SILENCE = b"\x10\x01\x40" + bytes(320)
 GOODBYE = b"\x00\x00\x00"
-Pcm = NDArray[np.int16]
 
 
 class Ears:
@@ -97,11 +95,6 @@ async def calling(
         yield caller
     finally:
         caller.hang_up()
-
-
-def noise(seconds: float, *, rate: int = RATE, seed: int = 1) -> Pcm:
-    random = np.random.default_rng(seed)
-    return random.integers(-2000, 2000, int(seconds * rate)).astype(np.int16)
 
 
 async def opened(server: PhoneServer) -> Conversation:
@@ -249,14 +242,63 @@ async def test_every_rate_is_heard_at_its_pitch(ears: Ears, rate: int) -> None:
     assert len(heard) / at_rate == pytest.approx(0.5, abs=0.02)
 
 
-async def test_a_key_costs_80_ms_of_sound_and_no_more(ears: Ears) -> None:
+async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
+    before, after = noise(0.7, seed=1), noise(0.7, seed=2)
+
+    async def hold(caller: Caller) -> None:
+        await caller.say(before, RATE)
+        await caller.be_away(1.0)
+        await caller.say(after, RATE)
+
     async with serving() as server:
-        async with calling(server) as caller:
-            await caller.say(noise(1.4), RATE, digits=[(0.7, "5")])
+        await from_elsewhere(server, hold)
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, np.concatenate([before, after]))
+    (gap_s,) = gaps_s(ear)
+    assert gap_s == pytest.approx(1.0, abs=0.04)
+
+
+async def test_a_key_is_a_gap_of_80_ms(ears: Ears) -> None:
+    async def press(caller: Caller) -> None:
+        await caller.say(noise(1.4), RATE, digits=[(0.7, "5")])
+
+    async with serving() as server:
+        await from_elsewhere(server, press)
         await over(server)
     (ear,) = ears.of_caller()
     heard = sum(len(placed.pcm) for placed in ear.heard) / RATE
     assert heard == pytest.approx(1.4 - 0.08, abs=0.021)
+    (gap_s,) = gaps_s(ear)
+    assert gap_s == pytest.approx(0.08, abs=0.04)
+
+
+def gaps_s(ear: Listener) -> list[float]:
+    """How long nothing stands between two pieces of a track."""
+    ends = [one.position + len(one.pcm) * TIMELINE_RATE // RATE for one in ear.heard]
+    begins = [one.position for one in ear.heard[1:]]
+    gaps = [begin - end for end, begin in zip(ends, begins, strict=False)]
+    return [gap / TIMELINE_RATE for gap in gaps if gap]
+
+
+async def from_elsewhere(
+    server: PhoneServer, talk: Callable[[Caller], Awaitable[None]]
+) -> None:
+    """A caller beside our loop, whose frames do not wait for it: the call has its
+    session before the talk begins."""
+
+    async def whole_call() -> None:
+        caller = Caller("127.0.0.1", server.port)
+        await caller.connect()
+        await asyncio.to_thread(is_open.wait, 5)
+        await talk(caller)
+        caller.hang_up()
+
+    is_open = threading.Event()
+    call = asyncio.create_task(asyncio.to_thread(asyncio.run, whole_call()))
+    await opened(server)
+    is_open.set()
+    await call
 
 
 # --- who is let in --------------------------------------------------------------------
