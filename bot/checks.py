@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 from django.utils.module_loading import import_string
 
-from bot.voice.endpoint import is_http
+from bot.voice.address import is_http
 from bot.voice.responder import build as responders
 from bot.voice.responder.port import EXTENSION
 from bot.voice.tts import build as voices

@@ -17,7 +17,7 @@ from sessions import events
 from sessions.audio.frames import Frame, Placed
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.sinks import Sink, Track
-from transcripts.classifiers import Classifier, HttpClassifier, MockClassifier
+from transcripts.classifiers import Classifier, MockClassifier
 from transcripts.pieces import Piece, Slicer, Tone
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,9 @@ def listen(track: Track) -> Sink | None:
     if settings.TONE_CLASSIFIER == "mock":
         return ToneSink(track, classifier=MockClassifier())
     if settings.TONE_CLASSIFIER_URL:
+        # Its HTTP client takes a fifth of a second to load, in every process.
+        from transcripts.httpclassifier import HttpClassifier
+
         url = f"{settings.TONE_CLASSIFIER_URL}/classify"
         return ToneSink(track, classifier=HttpClassifier(url, track=track))
     return None

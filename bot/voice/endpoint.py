@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
+
+from bot.voice.address import is_http
 
 T = TypeVar("T")
 
@@ -139,12 +140,3 @@ class Endpoint:
         return await self._client.post(
             self._url, json=question, headers=self._headers, allow_redirects=False
         )
-
-
-def is_http(url: str) -> bool:
-    """Whether it is an address of http or https, with a host."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False

@@ -20,8 +20,8 @@ from structlog.testing import capture_logs
 from sessions.audio.frames import Placed
 from sessions.capture.sinks import Track
 from sessions.models import Participant
-from transcripts import classifiers, tones
-from transcripts.classifiers import parse
+from transcripts import httpclassifier, tones
+from transcripts.httpclassifier import parse
 from transcripts.pieces import Slicer
 from transcripts.tones import ToneSink
 
@@ -64,7 +64,7 @@ class Sidecar:
 
 @pytest.fixture
 async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
-    classifiers._unwell.clear()
+    httpclassifier._unwell.clear()
     sidecar = Sidecar()
     await sidecar.starts()
     settings.TONE_CLASSIFIER_URL = sidecar.url
@@ -177,8 +177,8 @@ async def test_a_slow_sidecar_costs_pieces_and_no_time(
 async def test_a_sidecar_that_times_out_is_asked_about_what_comes_next(
     sidecar: Sidecar, track: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = classifiers.aiohttp.ClientTimeout(total=0.2)
-    monkeypatch.setattr(classifiers, "TIMEOUT", short)
+    short = httpclassifier.aiohttp.ClientTimeout(total=0.2)
+    monkeypatch.setattr(httpclassifier, "TIMEOUT", short)
 
     async def hang_once(asked: dict[str, Any]) -> web.StreamResponse:
         if asked["timestamp_ms"] == 0:

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from bot.voice.responder.port import Echo, Listener, Responder
-from bot.voice.responder.remote import RemoteResponder
 
 ENGINES = ("none", "echo", "openai")
 
@@ -22,6 +21,9 @@ def build_responder() -> Responder:
         case "echo":
             return Echo()
         case "openai":
+            # Its HTTP client takes a fifth of a second to load, in every process.
+            from bot.voice.responder.remote import RemoteResponder
+
             return RemoteResponder(
                 settings.RESPONDER_URL,
                 model=settings.RESPONDER_MODEL,

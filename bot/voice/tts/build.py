@@ -10,7 +10,6 @@ from django.utils.module_loading import import_string
 from bot.voice.tts.engine import Mute, Voice
 from bot.voice.tts.espeak import Espeak
 from bot.voice.tts.piper import Piper
-from bot.voice.tts.remote import RemoteVoice
 from bot.voice.tts.speaker import Speaker
 
 ENGINES = ("espeak", "piper", "openai", "none")
@@ -37,6 +36,9 @@ def build_voice() -> Voice:
         case "piper":
             return Piper(model=settings.TTS_PIPER_MODEL)
         case "openai":
+            # Its HTTP client takes a fifth of a second to load, in every process.
+            from bot.voice.tts.remote import RemoteVoice
+
             return RemoteVoice(
                 settings.TTS_URL,
                 model=settings.TTS_MODEL,
