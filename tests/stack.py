@@ -59,6 +59,30 @@ def wait_for(what: str, condition: Callable[[], Any], *, within_s: float) -> Any
     raise AssertionError(f"not within {within_s} s: {what}")
 
 
+def put_tables(folder: Path, env: dict[str, str]) -> None:
+    """SQLite's empty tables into a new installation: made once, copied after that."""
+    database = folder / "parley.sqlite3"
+    if TEMPLATE.exists():
+        shutil.copy(TEMPLATE, database)
+    else:
+        _manage(("migrate", "-v0"), env)
+        shutil.copy(database, TEMPLATE)
+
+
+def _manage(words: tuple[str, ...], env: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
+
+
 class Stack:
     """One installation in a temporary folder. `env` overrides settings."""
 
@@ -99,16 +123,10 @@ class Stack:
         return self
 
     def _prepared(self) -> str:
-        """What is still to be done for tables, an administrator and a token; SQLite's
-        empty tables are made once, and copied after that."""
+        """What is still to be done for tables, an administrator and a token."""
         if "DATABASE_URL" in self.env:
             return MIGRATED + PREPARE
-        database = self.folder / "parley.sqlite3"
-        if TEMPLATE.exists():
-            shutil.copy(TEMPLATE, database)
-        else:
-            self.manage("migrate", "-v0")
-            shutil.copy(database, TEMPLATE)
+        put_tables(self.folder, self.env)
         return PREPARE
 
     def __exit__(self, *_: object) -> None:
@@ -117,17 +135,7 @@ class Stack:
 
     def manage(self, *words: str) -> str:
         """Run a management command; what it prints."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"{words}: {done.stderr}"
-        return done.stdout
+        return _manage(words, self.env)
 
     def start(self, name: str) -> None:
         """Start one process exactly as the Procfile says."""

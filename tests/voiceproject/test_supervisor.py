@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import MODEL, ROOT, free_port, wait_for
+from stack import MODEL, ROOT, free_port, put_tables, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -158,6 +158,16 @@ def refused(installation: Installation, **env: str) -> str:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
+    """One whose tables are there: only what starts is of interest."""
+    made = Installation(tmp_path)
+    put_tables(tmp_path, made.env)
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Installation]:
+    """One with nothing in its folder."""
     made = Installation(tmp_path)
     yield made
     made.clear()
@@ -174,20 +184,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 def test_it_stops_through_make_and_says_the_password_once(
-    installation: Installation,
+    bare: Installation,
 ) -> None:
-    make = installation.start("make", "run")
-    installation.wait_up()
-    assert PASSWORD.search(installation.output)
-    assert f"http://localhost:{installation.port}" in installation.output
-    took = stop_and_time(installation, make.pid, signal.SIGTERM)
+    make = bare.start("make", "run")
+    bare.wait_up()
+    assert PASSWORD.search(bare.output)
+    assert f"http://localhost:{bare.port}" in bare.output
+    took = stop_and_time(bare, make.pid, signal.SIGTERM)
     print(f"SIGTERM to make: all gone after {took:.1f} s")
     # Again on the same data: the administrator is there, and nothing is told of it.
-    make = installation.start("make", "run")
-    installation.wait_up()
-    assert not PASSWORD.search(installation.output)
+    make = bare.start("make", "run")
+    bare.wait_up()
+    assert not PASSWORD.search(bare.output)
     os.killpg(make.pid, signal.SIGINT)  # as Ctrl-C does
-    took = installation.wait_gone(within_s=STOP_S)
+    took = bare.wait_gone(within_s=STOP_S)
     print(f"Ctrl-C to make and all it started: all gone after {took:.1f} s")
 
 
