@@ -77,7 +77,7 @@ def verdict(stack: Stack, good: list[tuple[Caller, Pcm]]) -> None:
         found[:] = [line.split() for line in answer.splitlines()]
         return len(found) == len(calls) and all(row[1] == "ready" for row in found)
 
-    wait_for("the ends of the calls", are_ready, within_s=300)
+    wait_for("the ends of the calls", are_ready, within_s=420)
     kept = {row[0]: row[2:] for row in found}
     storage = stack.folder / "storage"
     lost = sum(

@@ -20,8 +20,8 @@ def hiss(seconds: float, *, seed: int = 1) -> Pcm:
     return noise(seconds, seed=seed, peak=25)
 
 
-def missing(sent: Pcm, kept: list[Pcm]) -> int:
-    """How many of the sent frames are in none of the pieces that were kept."""
+def missing(sent: Pcm, kept: list[Pcm], *, samples: int = FRAME) -> int:
+    """How many of the sent frames, or shorter pieces, are nowhere in what was kept."""
     data = b"".join(piece.astype("<i2").tobytes() for piece in kept)
-    frames = sent[: len(sent) // FRAME * FRAME].astype("<i2").reshape(-1, FRAME)
-    return sum(frame.tobytes() not in data for frame in frames)
+    pieces = sent[: len(sent) // samples * samples].astype("<i2").reshape(-1, samples)
+    return sum(piece.tobytes() not in data for piece in pieces)

@@ -31,11 +31,17 @@ log = structlog.get_logger(__name__)
 
 UUID_WITHIN_S = 5.0
 """Asterisk says the UUID within a millisecond; who does not in this time is no call."""
-WAITING_MAX_S = 15.0
-"""Sound kept while the call is being opened."""
+WAITING_MAX_S = 60.0
+WAITING_MAX = 6000
+"""Sound kept, and frames, while the call is being opened: a megabyte at 8 kHz."""
 READ_BYTES = 4096
 """Read at once, a quarter of a second; then all others have their turn. A hundred that
 flood would otherwise hold the loop up for seconds, each with its buffer full."""
+AT_ONCE = 12
+"""Frames of what waited that are told before all others have their turn, too."""
+UNREAD_BYTES = 1024 * 1024
+ACCEPTED_AFTER_S = 10.0
+"""How long a connection may have waited in the kernel before we had a moment for it."""
 PACE = 1.25
 """Sound is read at most so much faster than time, behind the first BURST_S: what a
 broken network held back is not lost, and a flood costs little more than a call."""
@@ -83,8 +89,10 @@ class Line(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._listener: Listener | None = None
         self._waiting: deque[Audio | Digit] = deque()
+        self._rest = b""
         self._waiting_s = 0.0
         self._credit_s, self._counted_at = BURST_S, 0.0
+        self._heard_s = 0.0
         self._handshake: asyncio.TimerHandle | None = None
         self._kind = RATE_8K_KIND
         self._silence = b""
@@ -93,10 +101,12 @@ class Line(asyncio.BufferedProtocol):
         self._use(RATE_8K_KIND, kind10_rate)
         self.peer = ""
         self.began_at = timezone.now()
-        self.is_lost = self.was_cut = self._is_forgotten = False
+        self.is_lost = self.was_cut = False
+        self._is_forgotten = self._is_over = False
         self._is_paused = False
         self._buffer = bytearray(READ_BYTES)
-        self._fd = -1
+        self._fd = self._inode = -1
+        self._connected_at = 0.0
         self.unsent = 0
         """Frames that the other end did not take in time."""
 
@@ -118,7 +128,9 @@ class Line(asyncio.BufferedProtocol):
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._fd = sock.fileno()
+            self._inode = os.fstat(self._fd).st_ino
         loop = asyncio.get_running_loop()
+        self._connected_at = loop.time()
         self._handshake = loop.call_later(UUID_WITHIN_S, self._goodbye)
         self._ticker.add(self)
 
@@ -130,16 +142,18 @@ class Line(asyncio.BufferedProtocol):
         if nbytes == READ_BYTES:
             self._pause(0.0)
 
-    def read(self, data: bytes) -> None:
-        """Take what came."""
+    def read(self, data: bytes) -> bool:
+        """Take what came; False when it is no protocol, and the line is closed."""
+        is_valid = True
         try:
             messages = self._decoder.feed(data)
         except ProtocolError as e:
-            messages = e.before
+            is_valid, messages = False, e.before
             log.warning("line.garbage", peer=self.peer, code=e.code)
             self.close()
         for message in messages:
             self._take(message)
+        return is_valid
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.is_lost:
@@ -148,22 +162,23 @@ class Line(asyncio.BufferedProtocol):
         self._ticker.remove(self)
         if self._handshake is not None:
             self._handshake.cancel()
+        else:
+            self._rest = self._unread()
         self._lost(self)
-        if self._listener is not None:
-            self._listener.hung_up()
+        self._take_rest()
 
     # --- for the call ---------------------------------------------------------------
 
     def listen(self, listener: Listener) -> None:
         """Tell this one from now on, and what waited."""
         self._listener = listener
-        while self._waiting:
-            self._tell(self._waiting.popleft())
-        if self.is_lost:
-            listener.hung_up()
+        self._tell_waiting()
 
     def forget(self) -> None:
         """Tell nobody any more: the call goes on over another line."""
+        while self._waiting and self._listener is not None:
+            self._pass_on(self._waiting.popleft())
+        self._waiting.clear()
         self._listener = None
         self._is_forgotten = True
 
@@ -253,10 +268,56 @@ class Line(asyncio.BufferedProtocol):
         earned = (now - self._counted_at) * PACE
         self._counted_at = now
         self._credit_s = min(self._credit_s + earned, BURST_S)
-        self._credit_s -= len(audio.pcm) / 2 / audio.rate
+        seconds = _seconds(audio)
+        self._heard_s += seconds
+        self._credit_s -= seconds
         if self._credit_s < 0:
             self._pause(PAUSE_S - self._credit_s / PACE)
         self._tell(audio)
+
+    def _unread(self) -> bytes:
+        """What lies in the kernel when the line is gone: a frame of ours that nobody
+        takes any more ends it, however far behind its reading was."""
+        unread = bytearray()
+        if self._fd >= 0:
+            with (
+                contextlib.suppress(OSError),
+                socket.socket(fileno=os.dup(self._fd)) as s,
+            ):
+                # Else closed, and another connection's by now.
+                if os.fstat(s.fileno()).st_ino == self._inode:
+                    s.settimeout(0)
+                    while data := s.recv(UNREAD_BYTES):
+                        unread += data
+        return bytes(unread)
+
+    def _take_rest(self) -> None:
+        """Piece by piece, as all is read; of a flood no more than of a line whose
+        beginning waited to be accepted."""
+        loop = asyncio.get_running_loop()
+        most_s = loop.time() - self._connected_at + ACCEPTED_AFTER_S
+        if self._rest and not self._is_forgotten and self._heard_s < most_s:
+            piece, self._rest = self._rest[:READ_BYTES], self._rest[READ_BYTES:]
+            if not self.read(piece):
+                self._rest = b""
+            loop.call_soon(self._take_rest)
+        else:
+            self._rest = b""
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        """What waited, piece by piece, and in the end that the line is gone."""
+        if self._listener is None:
+            return
+        for _ in range(min(len(self._waiting), AT_ONCE)):
+            message = self._waiting.popleft()
+            self._waiting_s -= _seconds(message)
+            self._pass_on(message)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._tell_waiting)
+        elif self.is_lost and not self._rest and not self._is_over:
+            self._is_over = True
+            self._listener.hung_up()
 
     def _pause(self, seconds: float) -> None:
         """Read no further for so long, and until all others were read."""
@@ -282,18 +343,22 @@ class Line(asyncio.BufferedProtocol):
             self._answer_at(message.rate)
         if self._is_forgotten:
             return
-        if self._listener is None:
+        if self._listener is None or self._waiting:
             self._keep(message)
-        elif isinstance(message, Audio):
+        else:
+            self._pass_on(message)
+
+    def _keep(self, message: Audio | Digit) -> None:
+        if self._waiting_s <= WAITING_MAX_S and len(self._waiting) < WAITING_MAX:
+            self._waiting.append(message)
+            self._waiting_s += _seconds(message)
+
+    def _pass_on(self, message: Audio | Digit) -> None:
+        assert self._listener is not None
+        if isinstance(message, Audio):
             self._listener.heard(message)
         else:
             self._listener.dialled(message.symbol)
-
-    def _keep(self, message: Audio | Digit) -> None:
-        if isinstance(message, Audio):
-            self._waiting_s += len(message.pcm) / 2 / message.rate
-        if self._waiting_s <= WAITING_MAX_S and len(self._waiting) < 1000:
-            self._waiting.append(message)
 
     def _answer_at(self, rate: int) -> None:
         """Speak as we are spoken to, unless something is being said already: only the
@@ -317,3 +382,7 @@ class Line(asyncio.BufferedProtocol):
         self._handshake = None
         log.info("line.no_uuid", peer=self.peer)
         self.close()
+
+
+def _seconds(message: Audio | Digit) -> float:
+    return len(message.pcm) / 2 / message.rate if isinstance(message, Audio) else 0.0

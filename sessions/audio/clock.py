@@ -55,6 +55,7 @@ class TrackClock:
         self._end = 0  # behind the last placed sample
         self._recent = RunningMinimum(RECENT)
         self._held: list[_Counted] = []
+        self._unheard_s = 0.0  # since the first held frame
         self._last_arrival = 0  # of the newest frame that was not held
         self._drift = DriftCorrection()
 
@@ -63,14 +64,14 @@ class TrackClock:
         counted = self._count(frame)
         begun = self._begin(counted.arrival) if self.origin is None else []
         if self.origin is None:
-            self._held.append(counted)
+            self._hold(counted)
             return []
         if self._recent.value is None:  # a stream that goes on
             self._recent.add(counted.arrival, self.origin)
             self._last_arrival = counted.arrival
         if not self._held and self._lateness(counted) <= LATE:
             return begun + self._emit([counted], on_time=True)
-        self._held.append(counted)
+        self._hold(counted)
         return begun + self._judge(counted.arrival)
 
     def tick(self, now_s: float, *, unheard_s: float = 0.0) -> list[Placed]:
@@ -94,6 +95,10 @@ class TrackClock:
         arrival = round(frame.arrival_s * TIMELINE_RATE)
         return _Counted(frame, start, arrival, arrival - self.received)
 
+    def _hold(self, counted: _Counted) -> None:
+        self._unheard_s += counted.frame.unheard_s if self._held else 0.0
+        self._held.append(counted)
+
     def _lateness(self, counted: _Counted) -> int:
         assert self._recent.value is not None
         return counted.offset - int(self._recent.value)
@@ -114,8 +119,7 @@ class TrackClock:
         first, newest = self._held[0], self._held[-1]
         if self._lateness(newest) <= LATE:
             return self._emit(self._held, on_time=True)  # a stall and its burst
-        unheard_s = sum(counted.frame.unheard_s for counted in self._held[1:])
-        span = now - first.arrival - round(unheard_s * TIMELINE_RATE)
+        span = now - first.arrival - round(self._unheard_s * TIMELINE_RATE)
         if span < DECIDE and not final:
             return []
         if newest.start - first.start > BURST_PACE * span:  # the burst goes on
@@ -138,7 +142,7 @@ class TrackClock:
         return hole > LATE and silence >= HOLE_SHARE * hole
 
     def _emit(self, run: list[_Counted], *, on_time: bool) -> list[Placed]:
-        self._held = []
+        self._held, self._unheard_s = [], 0.0
         if run:
             self._last_arrival = run[-1].arrival
         if on_time:

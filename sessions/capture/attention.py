@@ -37,10 +37,14 @@ class Attention:
         """For how many seconds since then (of the clock) nobody listened, so that what
         is read only now may have come by then. What is going on right now is counted;
         an absence after which all was read again is not."""
-        spans = list(self._away)
-        if self._due is not None and self._clock() > self._due:
-            spans.append((self._due, self._clock()))
-        return sum(max(end - max(begin, since), 0.0) for begin, end in spans)
+        away_s = 0.0
+        if self._due is not None and (now := self._clock()) > self._due:
+            away_s = now - max(self._due, since)
+        for begin, end in reversed(self._away):
+            if end <= since:
+                break
+            away_s += end - max(begin, since)
+        return away_s
 
     def wakes(self, *, again_in_s: float) -> None:
         """The loop is here now, and should be again after this while."""

@@ -17,6 +17,7 @@ import structlog
 from sessions.audio.clock import TrackClock
 from sessions.audio.countclock import CountClock
 from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
+from sessions.background import spawn
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +57,8 @@ class Capture:
             CountClock() if is_ours else TrackClock(origin=origin, received=received)
         )
         self._secured = received
-        self.halted = self._closed = False
+        self.halted = False
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def origin(self) -> int | None:
@@ -111,11 +113,14 @@ class Capture:
             self._pass_on(self._timeline.flush())
 
     async def close(self) -> None:
-        """Halt, and close every sink, each whatever the others do."""
+        """Halt, and close every sink, each whatever the others do. Whoever waits may
+        lose patience: what was heard is written down all the same."""
         self.halt()
-        if self._closed:
-            return
-        self._closed = True
+        if self._closing is None:
+            self._closing = spawn(self._close_sinks(), name="capture.close")
+        await asyncio.shield(self._closing)
+
+    async def _close_sinks(self) -> None:
         # At once: nobody's last words wait for a disk that another waits for.
         await asyncio.gather(*map(self._close_sink, self._sinks))
         log.info(

@@ -107,8 +107,10 @@ async def test_a_hanging_capture_does_not_hold_up_the_end(
         await finish.end(session.pk, reason="requested")
     await session.arefresh_from_db()
     assert session.state == State.FINISHING
+    assert not listener.closed
     listener.may_close.set()
     await held.stop(Stop.ENDED)
+    assert listener.closed == 1  # whoever waited lost patience; it went on
 
 
 async def test_people_of_a_dead_process_are_taken_off_the_list() -> None:

@@ -382,6 +382,26 @@ async def test_who_never_reads_is_heard_all_the_same(ears: Ears) -> None:
     assert np.array_equal(ear.pcm, sound)
 
 
+async def test_who_hangs_up_while_we_lag_behind_loses_nothing(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own next frame, to nobody, ends the connection before all of it is read."""
+    monkeypatch.setattr(line, "BURST_S", 0.2)
+    sound = noise(1.0)
+    async with serving() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        call = await opened(server)
+        await asyncio.sleep(1.0)  # on hold
+        for frame in sound.reshape(-1, FRAME):
+            writer.write(b"\x10\x01\x40" + frame.tobytes())
+        await eventually(lambda: call.line._is_paused)
+        writer.close()
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, sound)
+
+
 async def test_a_hung_loop_lets_its_calls_go_elsewhere(ears: Ears) -> None:
     """A server that hangs is dead air; Asterisk would wait for ever."""
     async with serving() as server:
