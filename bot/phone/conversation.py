@@ -174,8 +174,8 @@ class Conversation:
 
     # --- what the line tells ----------------------------------------------------------
 
-    def heard(self, audio: Audio) -> None:
-        self._tracks.hear(audio)
+    def heard(self, audio: Audio, *, waited_s: float = 0.0) -> None:
+        self._tracks.hear(audio, waited_s=waited_s)
 
     def dialled(self, symbol: str) -> None:
         self._log.digit(symbol, at_ms=self._at_ms())

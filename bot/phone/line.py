@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,8 +36,9 @@ WAITING_MAX_S = 60.0
 WAITING_MAX = 6000
 """Sound kept, and frames, while the call is being opened: a megabyte at 8 kHz."""
 READ_BYTES = 4096
-"""Read at once, a quarter of a second; then all others have their turn. A hundred that
-flood would otherwise hold the loop up for seconds, each with its buffer full."""
+"""Read at once, a quarter of a second; then all others have their turn, unless the line
+is behind its time. A hundred that flood would otherwise hold the loop up for seconds,
+each with its buffer full."""
 AT_ONCE = 12
 """Frames of what waited that are told before all others have their turn, too."""
 UNREAD_BYTES = 1024 * 1024
@@ -47,6 +49,9 @@ PACE = 1.25
 broken network held back is not lost, and a flood costs little more than a call."""
 BURST_S = 2.0
 PAUSE_S = 0.1
+LAG_S, AHEAD_S, FLOOD_PAUSE_S = 0.1, 1.0, 2.0
+"""While the loop lags so much, whoever is so far ahead of time is read this seldom:
+what is sent in time comes first. TCP keeps the rest."""
 UNSENT_MAX_BYTES = 32 * 1024
 """A second of 16 kHz sound: who does not take it hears nothing newer, and costs us no
 memory."""
@@ -60,7 +65,9 @@ FIRST_SOUND = timedelta(milliseconds=200)
 class Listener(Protocol):
     """What a line tells, on the event loop."""
 
-    def heard(self, audio: Audio) -> None: ...
+    def heard(self, audio: Audio, *, waited_s: float = 0.0) -> None:
+        """Sound that came so many seconds ago."""
+
     def dialled(self, symbol: str) -> None: ...
     def hung_up(self) -> None: ...
     def sent(self, frame: bytes | None, *, skipped: int) -> None:
@@ -88,7 +95,7 @@ class Line(asyncio.BufferedProtocol):
         self._kind10_rate = kind10_rate
         self._transport: asyncio.Transport | None = None
         self._listener: Listener | None = None
-        self._waiting: deque[Audio | Digit] = deque()
+        self._waiting: deque[tuple[Audio | Digit, float]] = deque()
         self._rest = b""
         self._waiting_s = 0.0
         self._credit_s, self._counted_at = BURST_S, 0.0
@@ -139,7 +146,7 @@ class Line(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.read(bytes(self._buffer[:nbytes]))
-        if nbytes == READ_BYTES:
+        if nbytes == READ_BYTES and self._ahead_s() >= 0:
             self._pause(0.0)
 
     def read(self, data: bytes) -> bool:
@@ -160,10 +167,7 @@ class Line(asyncio.BufferedProtocol):
             return
         self.is_lost = True
         self._ticker.remove(self)
-        if self._handshake is not None:
-            self._handshake.cancel()
-        else:
-            self._rest = self._unread()
+        self._rest = self._unread()
         self._lost(self)
         self._take_rest()
 
@@ -177,7 +181,7 @@ class Line(asyncio.BufferedProtocol):
     def forget(self) -> None:
         """Tell nobody any more: the call goes on over another line."""
         while self._waiting and self._listener is not None:
-            self._pass_on(self._waiting.popleft())
+            self._tell_oldest()
         self._waiting.clear()
         self._listener = None
         self._is_forgotten = True
@@ -271,7 +275,9 @@ class Line(asyncio.BufferedProtocol):
         seconds = _seconds(audio)
         self._heard_s += seconds
         self._credit_s -= seconds
-        if self._credit_s < 0:
+        if self._ticker.late_s > LAG_S and self._ahead_s() > AHEAD_S:
+            self._pause(FLOOD_PAUSE_S)
+        elif self._credit_s < 0:
             self._pause(PAUSE_S - self._credit_s / PACE)
         self._tell(audio)
 
@@ -295,14 +301,16 @@ class Line(asyncio.BufferedProtocol):
         """Piece by piece, as all is read; of a flood no more than of a line whose
         beginning waited to be accepted."""
         loop = asyncio.get_running_loop()
-        most_s = loop.time() - self._connected_at + ACCEPTED_AFTER_S
-        if self._rest and not self._is_forgotten and self._heard_s < most_s:
+        is_more = self._rest and self._ahead_s() < ACCEPTED_AFTER_S
+        if is_more and not self._is_forgotten:
             piece, self._rest = self._rest[:READ_BYTES], self._rest[READ_BYTES:]
             if not self.read(piece):
                 self._rest = b""
             loop.call_soon(self._take_rest)
         else:
             self._rest = b""
+            if self._handshake is not None:
+                self._handshake.cancel()
             self._tell_waiting()
 
     def _tell_waiting(self) -> None:
@@ -310,14 +318,17 @@ class Line(asyncio.BufferedProtocol):
         if self._listener is None:
             return
         for _ in range(min(len(self._waiting), AT_ONCE)):
-            message = self._waiting.popleft()
-            self._waiting_s -= _seconds(message)
-            self._pass_on(message)
+            self._tell_oldest()
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._tell_waiting)
         elif self.is_lost and not self._rest and not self._is_over:
             self._is_over = True
             self._listener.hung_up()
+
+    def _ahead_s(self) -> float:
+        """How much more sound was heard than time has passed."""
+        loop = asyncio.get_running_loop()
+        return self._heard_s - (loop.time() - self._connected_at)
 
     def _pause(self, seconds: float) -> None:
         """Read no further for so long, and until all others were read."""
@@ -350,13 +361,18 @@ class Line(asyncio.BufferedProtocol):
 
     def _keep(self, message: Audio | Digit) -> None:
         if self._waiting_s <= WAITING_MAX_S and len(self._waiting) < WAITING_MAX:
-            self._waiting.append(message)
+            self._waiting.append((message, time.monotonic()))
             self._waiting_s += _seconds(message)
 
-    def _pass_on(self, message: Audio | Digit) -> None:
+    def _tell_oldest(self) -> None:
+        message, came_at = self._waiting.popleft()
+        self._waiting_s -= _seconds(message)
+        self._pass_on(message, waited_s=time.monotonic() - came_at)
+
+    def _pass_on(self, message: Audio | Digit, *, waited_s: float = 0.0) -> None:
         assert self._listener is not None
         if isinstance(message, Audio):
-            self._listener.heard(message)
+            self._listener.heard(message, waited_s=waited_s)
         else:
             self._listener.dialled(message.symbol)
 

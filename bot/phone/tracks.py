@@ -64,13 +64,15 @@ class CallTracks:
     def person(self, side: Side) -> Participant:
         return self._people[side][0]
 
-    def hear(self, audio: Audio) -> None:
-        """The caller's sound; its track is opened with the first of it."""
+    def hear(self, audio: Audio, *, waited_s: float = 0.0) -> None:
+        """The caller's sound, which came so long ago; its track is opened with the
+        first of it."""
         if self._inbound is None:
             self._inbound = Inbound(track_rate(audio.rate))
             track = self._track(Side.CALLER, self._inbound.rate)
             self._hold(Side.CALLER, track, open_sinks(track))
-        self._held[Side.CALLER].capture.offer(self._inbound.pcm(audio))
+        pcm = self._inbound.pcm(audio)
+        self._held[Side.CALLER].capture.offer(pcm, waited_s=waited_s)
 
     def open_ours(self, rate: int) -> Capture:
         """A track for what we say: it needs no detection and no model, only to be

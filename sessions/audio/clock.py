@@ -18,8 +18,9 @@ LATE = samples(40)
 DECIDE = samples(500)
 """How long late frames are watched before they are called lost or merely slow; what
 nobody listened to is no watching."""
-START = samples(500)
-"""A stream's first while is held, so that its least delay is known when it begins."""
+START, START_MAX = samples(500), samples(10_000)
+"""A stream's first while is held, so that its least delay is known when it begins; for
+longer when nobody listened for a part of it."""
 HOLD_MAX = samples(2000)
 """A burst that takes longer than this to arrive is no longer held back."""
 BURST_PACE = 1.2
@@ -85,7 +86,7 @@ class TrackClock:
     def flush(self) -> list[Placed]:
         """Place what is still held: the stream has ended."""
         if self.origin is None and self._held:
-            return self._begin(self._held[0].arrival + START)
+            return self._begin(self._held[0].arrival + START_MAX)
         return self._judge(self._held[-1].arrival, final=True) if self._held else []
 
     def _count(self, frame: Frame) -> _Counted:
@@ -105,9 +106,12 @@ class TrackClock:
 
     def _begin(self, now: int) -> list[Placed]:
         """Find the origin from a stream's first while: its first frame may be late."""
-        if not self._held or now - self._held[0].arrival < START:
+        if not self._held:
             return []
         first = self._held[0]
+        span = now - first.arrival
+        if span - round(self._unheard_s * TIMELINE_RATE) < START and span < START_MAX:
+            return []
         least = min(counted.offset for counted in self._held)
         self.origin = max(least, first.offset - START_UP, 0)
         return self._emit(self._held, on_time=True)

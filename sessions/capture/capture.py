@@ -57,6 +57,7 @@ class Capture:
             CountClock() if is_ours else TrackClock(origin=origin, received=received)
         )
         self._secured = received
+        self._came_at: float | None = None
         self.halted = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -87,14 +88,20 @@ class Capture:
         end = ((self.origin or 0) + self.received) / TIMELINE_RATE
         return end - (self._clock() - self._zero)
 
-    def offer(self, data: bytes, *, skipped: int = 0) -> None:
-        """Take one message; `skipped` samples at `rate` were lost before it."""
+    def offer(self, data: bytes, *, skipped: int = 0, waited_s: float = 0.0) -> None:
+        """Take one message; `skipped` samples at `rate` were lost before it. It came
+        `waited_s` ago: where it stands is told by when it came."""
         if self.halted:
             return
-        heard_before, self.heard_at = self.heard_at, self._clock()
+        self.heard_at = self._clock()
+        before_s, self._came_at = self._came_at, self.heard_at - waited_s
+        if before_s is not None:
+            self._came_at = max(self._came_at, before_s)
         pcm = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
-        unheard_s = self._away_s(heard_before)
-        arrival_s = self.heard_at - self._zero
+        unheard_s = 0.0
+        if before_s is not None:
+            unheard_s = min(self._away_s(before_s), self._came_at - before_s)
+        arrival_s = self._came_at - self._zero
         frame = Frame(pcm, self.rate, arrival_s, skipped, unheard_s)
         self._each("arrive", frame)
         self._pass_on(self._timeline.place(frame))
@@ -102,7 +109,7 @@ class Capture:
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
         if not self.halted:
-            unheard_s = self._away_s(self.heard_at)
+            unheard_s = self._away_s(self._came_at or self.heard_at)
             now_s = self._clock() - self._zero
             self._pass_on(self._timeline.tick(now_s, unheard_s=unheard_s))
 

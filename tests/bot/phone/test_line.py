@@ -59,7 +59,7 @@ class Ear:
         self.sent_: list[tuple[bytes | None, int]] = []
         self.said_: list[Piece] = []
 
-    def heard(self, audio: Audio) -> None:
+    def heard(self, audio: Audio, *, waited_s: float = 0.0) -> None:
         self.heard_.append(audio)
 
     def dialled(self, symbol: str) -> None:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from telephone import FRAME, FRAME_S, RATE, noise
 
 from bot.models import Call
 from bot.phone import line, tracks
+from bot.phone import server as phone_server
 from bot.phone.caller import Caller, is_sound
-from bot.phone.conversation import Conversation
+from bot.phone.conversation import Answered, Conversation
 from bot.phone.playout import Piece
 from bot.phone.protocol import RATES
 from bot.phone.server import PhoneServer
@@ -301,6 +303,33 @@ async def from_elsewhere(
     await call
 
 
+async def test_what_waited_for_the_opening_stands_where_it_came(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hold while the call is being opened is as long as any other."""
+    may_open = asyncio.Event()
+    answer = phone_server.answer
+
+    async def answer_late(uuid: uuid.UUID, **known: Any) -> Answered:
+        await may_open.wait()
+        return await answer(uuid, **known)
+
+    monkeypatch.setattr(phone_server, "answer", answer_late)
+    first_said, then_said = noise(0.7, seed=1), noise(0.7, seed=2)
+    async with serving() as server:
+        async with calling(server) as caller:
+            await caller.say(first_said, RATE)
+            await caller.be_away(1.0)
+            await caller.say(then_said, RATE)
+            may_open.set()
+            await opened(server)
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, np.concatenate([first_said, then_said]))
+    (gap_s,) = gaps_s(ear)
+    assert gap_s == pytest.approx(1.0, abs=0.04)
+
+
 # --- who is let in --------------------------------------------------------------------
 
 
@@ -397,6 +426,19 @@ async def test_who_hangs_up_while_we_lag_behind_loses_nothing(
             writer.write(b"\x10\x01\x40" + frame.tobytes())
         await eventually(lambda: call.line._is_paused)
         writer.close()
+        await over(server)
+    (ear,) = ears.of_caller()
+    assert np.array_equal(ear.pcm, sound)
+
+
+async def test_a_call_that_was_over_before_we_had_a_moment_is_kept(ears: Ears) -> None:
+    sound = noise(0.5)
+    async with serving() as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            sock.sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
+            for frame in sound.reshape(-1, FRAME):
+                sock.sendall(b"\x10\x01\x40" + frame.tobytes())
+        await eventually(lambda: bool(ears.of_caller()))
         await over(server)
     (ear,) = ears.of_caller()
     assert np.array_equal(ear.pcm, sound)

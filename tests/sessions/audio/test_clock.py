@@ -79,6 +79,24 @@ def test_what_jitter_and_a_stall_delay_together_is_no_hole() -> None:
     assert placed[-1].end - placed[0].position == 300 * 960
 
 
+def test_a_stream_that_begins_while_nobody_listens_begins_where_it_did() -> None:
+    """Its first 2 s are read five times a second, behind by 0.8 s and less and less;
+    not a sample is dropped to bring it into step."""
+    clock = TrackClock()
+    pcm = np.full(320, 5000, np.int16)
+    placed: list[Placed] = []
+    for k in range(300):
+        read_s = 1 + (k + 1) * 0.02
+        if k < 100:
+            piece_s = 1 + (k // 10 + 1) * 0.2
+            read_s = piece_s + 0.8 * (3 - piece_s) / 2
+        unheard_s = 0.12 if k < 100 and k % 10 == 0 else 0.0
+        placed += clock.place(Frame(pcm, RATE, read_s, 0, unheard_s))
+    placed += clock.flush()
+    assert placed[0].position == pytest.approx(1.0 * TIMELINE_RATE, abs=2)
+    assert sum(len(one.pcm) for one in placed) == 300 * 320
+
+
 def test_it_goes_on_at_its_place_over_a_new_connection() -> None:
     clock = TrackClock(origin=48_000, received=480_000)
     backlog = [
