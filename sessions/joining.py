@@ -32,7 +32,7 @@ from sessions.audio.mp3frames import (
 )
 from sessions.audio.mp3gain import normalised
 from sessions.audio.original import write_flac
-from sessions.capture.tape import FRAME_BYTES, GAP, KBPS, Sealed, Tape
+from sessions.capture.tape import FRAME_BYTES, KBPS, Sealed, Tape
 from sessions.models import Participant, Recording, Tier, VoiceSession
 from sessions.recordings import Chunk, Made
 from sessions.spool import Folder, is_file
@@ -41,6 +41,8 @@ from sessions.storage.errors import FULL
 log = structlog.get_logger(__name__)
 
 NOTHING = "neither the journal nor a chunk is what it should be"
+GAP = 40 * TIMELINE_RATE // 1000
+"""What is missing for longer than this stands on the loss map."""
 LATER = timedelta(days=1)
 """A connection may outlast its session by moments, clocks may differ by minutes."""
 
@@ -130,7 +132,7 @@ def original(session: VoiceSession, folder: Folder) -> None:
         return
     if Recording.objects.filter(key=key, state=Recording.State.STORED).exists():
         return
-    measure = _Measure()
+    measure = Measure()
     try:
         with folder.journal.open("rb") as file:
             journal = Journal(file)
@@ -245,7 +247,7 @@ def _poured(parts: Iterator[bytes], file: BinaryIO) -> float | None:
             return loudness
 
 
-class _Measure:
+class Measure:
     """Looks at sound that goes by: where it begins, ends, and what is missing."""
 
     def __init__(self) -> None:
@@ -273,7 +275,7 @@ class _Measure:
 def _extent(folder: Folder) -> Extent | None:
     """What the journal says; None for a connection without sound, or without journal
     and chunks. Raises JournalError, OSError."""
-    measure = _Measure()
+    measure = Measure()
     for _ in measure.of(_journal(folder)):
         pass
     return measure.extent

@@ -66,14 +66,6 @@ def chunk_key(
     return f"{session_prefix(session)}chunks/{participant}-{stamp(started_at)}.mp3"
 
 
-def open_chunk_key(
-    session: uuid.UUID, *, participant: uuid.UUID, started_at: datetime
-) -> str:
-    """The piece that still grows: the one kind of object that is written again."""
-    key = chunk_key(session, participant=participant, started_at=started_at)
-    return f"{key}.part"
-
-
 def fragment_key(
     session: uuid.UUID, *, participant: uuid.UUID, started_at: datetime
 ) -> str:

@@ -24,8 +24,6 @@ from sessions.spool import Folder, sync_folder
 
 KBPS = 64
 FRAME_BYTES = frame_bytes(KBPS)
-GAP = 40 * TIMELINE_RATE // 1000
-"""What is missing for longer than this stands on the loss map."""
 BATCH = 250 * TIMELINE_RATE // 1000
 """Sound is worked on in pieces up to about this long, cut at multiples of it: ten times
 cheaper than a packet at a time, and for the same sound always in the same pieces."""
@@ -55,7 +53,6 @@ class Tape:
         self._first = 0  # of the open chunk
         self._file: BinaryIO | None = None
         self._end: int | None = None
-        self.gaps: list[tuple[int, int]] = []
 
     def put(self, placed: Placed) -> list[Sealed]:
         """Take the next sound; the chunks that became whole with it."""
@@ -63,8 +60,6 @@ class Tape:
             self._frame = self._first = placed.position // FRAME_SAMPLES
             self._encoder = TrackEncoder(first_frame=self._frame, bitrate_kbps=KBPS)
             self._meter = Meter(self._frame * FRAME_SAMPLES)
-        elif self._end is not None and placed.position - self._end > GAP:
-            self.gaps.append((self._end, placed.position))
         sealed = self._work() if self._breaks(placed) else []
         self._waiting.append(placed)
         self._end = end = placed.end

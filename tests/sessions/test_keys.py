@@ -21,9 +21,6 @@ def test_each_tier_has_its_place() -> None:
     assert keys.chunk_key(SESSION, participant=PERSON, started_at=BEGAN) == (
         f"{HOME}/chunks/{WHO_WHEN}.mp3"
     )
-    assert keys.open_chunk_key(SESSION, participant=PERSON, started_at=BEGAN) == (
-        f"{HOME}/chunks/{WHO_WHEN}.mp3.part"
-    )
     assert keys.fragment_key(SESSION, participant=PERSON, started_at=BEGAN) == (
         f"{HOME}/full/FULL-{WHO_WHEN}.mp3"
     )
@@ -108,7 +105,7 @@ def test_what_could_lead_elsewhere_is_refused(key: str) -> None:
 
 
 def test_what_was_made_here_is_no_foreign_key() -> None:
-    key = keys.open_chunk_key(SESSION, participant=PERSON, started_at=BEGAN)
+    key = keys.chunk_key(SESSION, participant=PERSON, started_at=BEGAN)
     assert keys.check(key) == key
 
 

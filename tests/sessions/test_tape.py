@@ -15,6 +15,7 @@ from sessions.audio.meter import Metered
 from sessions.audio.mp3frames import FRAME_SAMPLES, joined
 from sessions.audio.peaks import PIXEL
 from sessions.capture.tape import FRAME_BYTES, Sealed, Tape
+from sessions.joining import Extent, Measure
 from sessions.spool import Folder
 
 RATE = 16_000
@@ -112,10 +113,10 @@ def test_a_chunk_made_again_has_the_same_waveform(
     assert not whole.peaks[silent : silent + 15].any()
 
 
-def test_the_loss_map_names_what_is_missing(folder: Folder) -> None:
-    tape = Tape(folder, chunk_s=60)
+def test_the_loss_map_names_what_is_missing() -> None:
     track = a_track(speech(2), gaps={20: 48_000, 60: 100})
-    for placed in track:
-        tape.put(placed)
-    tape.close()
-    assert tape.gaps == [(track[19].end, track[20].position)]
+    measure = Measure()
+    assert list(measure.of(track)) == track
+    assert measure.extent == Extent(
+        track[0].position, track[-1].end, ((track[19].end, track[20].position),)
+    )
