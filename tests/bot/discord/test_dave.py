@@ -4,29 +4,9 @@ from __future__ import annotations
 
 import pytest
 from davey import DaveSession, MediaType
+from discord_packets import ADA, BEN, CLEO, Session, sealed_media
 
 from bot.discord.dave import FAILURES_MAX, SILENCE, Keys, Unsealing
-
-ADA, BEN, CLEO = 11, 22, 33
-
-
-def sealed(user: int, opus: bytes) -> bytes:
-    return bytes([user]) + opus[::-1] + b"\xfa\xfa"
-
-
-class Session:
-    """Opens each member's frames once, and nobody else's."""
-
-    def __init__(self, *members: int, ready: bool = True) -> None:
-        self.members, self.ready = members, ready
-        self.opened: list[bytes] = []
-
-    def decrypt(self, user: int, kind: MediaType, media: bytes) -> bytes:
-        assert kind is MediaType.audio
-        if user not in self.members or media[0] != user or media in self.opened:
-            raise ValueError("NoValidCryptorFound")
-        self.opened.append(media)
-        return media[1:-2][::-1]
 
 
 class Scene:
@@ -41,9 +21,9 @@ class Scene:
 
 def test_a_members_frame_opens_once() -> None:
     scene = Scene(Session(ADA, BEN))
-    assert scene.unsealing.opus(ADA, sealed(ADA, b"opus")) == b"opus"
-    assert scene.unsealing.opus(ADA, sealed(ADA, b"opus")) is None
-    assert scene.unsealing.opus(CLEO, sealed(CLEO, b"opus")) is None
+    assert scene.unsealing.opus(ADA, sealed_media(ADA, b"opus")) == b"opus"
+    assert scene.unsealing.opus(ADA, sealed_media(ADA, b"opus")) is None
+    assert scene.unsealing.opus(CLEO, sealed_media(CLEO, b"opus")) is None
     assert (scene.unsealing.counts.opened, scene.unsealing.counts.failed) == (1, 2)
 
 
@@ -52,24 +32,24 @@ def test_silence_and_a_stage_are_plain() -> None:
     assert Scene(None).unsealing.opus(ADA, b"opus") == b"opus"
     stage = Scene(Session(ADA), version=0)
     assert stage.unsealing.opus(ADA, b"opus") == b"opus"
-    assert stage.unsealing.opus(ADA, sealed(ADA, b"opus")) == b"opus"
+    assert stage.unsealing.opus(ADA, sealed_media(ADA, b"opus")) == b"opus"
 
 
 def test_what_comes_before_our_keys_is_no_fault() -> None:
     scene = Scene(Session(ADA, ready=False))
     for number in range(FAILURES_MAX + 5):
-        assert scene.unsealing.opus(ADA, sealed(ADA, bytes([number]))) is None
+        assert scene.unsealing.opus(ADA, sealed_media(ADA, bytes([number]))) is None
     assert scene.unsealing.counts.unready == FAILURES_MAX + 5
     assert not scene.breaks
 
 
 def test_many_failures_in_a_row_are_told_once_until_it_is_mended() -> None:
     scene = Scene(Session(ADA))
-    fail = sealed(BEN, b"opus")
+    fail = sealed_media(BEN, b"opus")
     for number in range(3):
         for _ in range(FAILURES_MAX):
             scene.unsealing.opus(BEN, fail)
-        assert scene.unsealing.opus(ADA, sealed(ADA, bytes([number])))
+        assert scene.unsealing.opus(ADA, sealed_media(ADA, bytes([number])))
     assert not scene.breaks
     for _ in range(3 * FAILURES_MAX):
         scene.unsealing.opus(BEN, fail)
@@ -82,8 +62,11 @@ def test_many_failures_in_a_row_are_told_once_until_it_is_mended() -> None:
 
 def test_the_one_whose_key_fits_is_the_sender() -> None:
     scene = Scene(Session(ADA, BEN, CLEO))
-    assert scene.unsealing.sender([ADA, CLEO], sealed(CLEO, b"op")) == (CLEO, b"op")
-    assert scene.unsealing.sender([ADA, BEN], sealed(CLEO, b"us")) is None
+    assert scene.unsealing.sender([ADA, CLEO], sealed_media(CLEO, b"op")) == (
+        CLEO,
+        b"op",
+    )
+    assert scene.unsealing.sender([ADA, BEN], sealed_media(CLEO, b"us")) is None
     assert not scene.unsealing.counts.failed
 
 
@@ -97,4 +80,4 @@ def test_daveys_own_session_has_what_is_used() -> None:
     session = DaveSession(1, ADA, 5)
     assert not session.ready
     with pytest.raises(ValueError, match="Decrypt"):
-        session.decrypt(BEN, MediaType.audio, sealed(BEN, b"opus"))
+        session.decrypt(BEN, MediaType.audio, sealed_media(BEN, b"opus"))

@@ -3,67 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from discord_packets import KEY, OPUS, Packet, sealed_datagram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.secret import Aead
 
 from bot.discord.rtp import AES256, MODES, XCHACHA20, Media, Transport, TransportError
-
-KEY = bytes(range(32))
-OPUS = bytes.fromhex("78 0102030405060708")
-
-
-@dataclass(frozen=True)
-class Packet:
-    """What a sender puts into one datagram. `extension`: words of four bytes."""
-
-    payload: bytes = OPUS
-    ssrc: int = 70_000
-    sequence: int = 65_535
-    timestamp: int = 4_294_967_295
-    padding: int = 0
-    extension: int = 0
-    contributors: int = 0
-    marked: bool = False
-    counter: int = 7
-
-    @property
-    def header(self) -> bytes:
-        flags = 0x80 | (0x20 if self.padding else 0) | (0x10 if self.extension else 0)
-        kind = 0x78 | (0x80 if self.marked else 0)
-        head = struct.pack(
-            ">BBHII",
-            flags | self.contributors,
-            kind,
-            self.sequence,
-            self.timestamp,
-            self.ssrc,
-        )
-        head += bytes(4 * self.contributors)
-        if self.extension:
-            head += b"\xbe\xde" + self.extension.to_bytes(2, "big")
-        return head
-
-    @property
-    def plain(self) -> bytes:
-        padding = bytes([0] * (self.padding - 1) + [self.padding] * bool(self.padding))
-        return bytes([0x32] * 4 * self.extension) + self.payload + padding
-
-
-def sealed(packet: Packet, mode: str = XCHACHA20, key: bytes = KEY) -> bytes:
-    counter = packet.counter.to_bytes(4, "little")
-    if mode == AES256:
-        body = AESGCM(key).encrypt(counter + bytes(8), packet.plain, packet.header)
-    else:
-        box = Aead(key).encrypt(packet.plain, packet.header, counter + bytes(20))
-        body = box.ciphertext
-    return packet.header + body + counter
-
 
 packets = st.builds(
     Packet,
@@ -83,7 +31,7 @@ packets = st.builds(
 @settings(max_examples=40)
 @given(packet=packets)
 def test_what_was_sent_comes_out_bare(mode: str, packet: Packet) -> None:
-    media = Transport(mode, KEY).media(sealed(packet, mode))
+    media = Transport(mode, KEY).media(sealed_datagram(packet, mode))
     assert media == Media(
         packet.ssrc, packet.sequence, packet.timestamp, packet.payload
     )
@@ -91,7 +39,7 @@ def test_what_was_sent_comes_out_bare(mode: str, packet: Packet) -> None:
 
 def test_padding_is_taken_off() -> None:
     """3 to 15 % of real packets carry it; left on, the sound would be lost."""
-    datagram = sealed(Packet(padding=3, extension=1))
+    datagram = sealed_datagram(Packet(padding=3, extension=1))
     assert datagram[0] == 0xB0
     media = Transport(XCHACHA20, KEY).media(datagram)
     assert media is not None
@@ -100,7 +48,7 @@ def test_padding_is_taken_off() -> None:
 
 @pytest.mark.parametrize("kind", [200, 201, 202, 203, 204, 0x65, 0x67])
 def test_what_is_no_voice_is_passed_over(kind: int) -> None:
-    datagram = b"\x80" + bytes([kind]) + sealed(Packet())[2:]
+    datagram = b"\x80" + bytes([kind]) + sealed_datagram(Packet())[2:]
     assert Transport(XCHACHA20, KEY).media(datagram) is None
 
 
@@ -110,8 +58,8 @@ def test_what_is_no_voice_is_passed_over(kind: int) -> None:
         b"",
         b"\x00\x02\x00\x46" + bytes(70),  # the answer to the discovery of our address
         bytes(8),  # a keep-alive
-        sealed(Packet())[:15],
-        b"\x40" + sealed(Packet())[1:],
+        sealed_datagram(Packet())[:15],
+        b"\x40" + sealed_datagram(Packet())[1:],
     ],
 )
 def test_what_is_no_rtp_is_passed_over(datagram: bytes) -> None:
@@ -120,7 +68,7 @@ def test_what_is_no_rtp_is_passed_over(datagram: bytes) -> None:
 
 @pytest.mark.parametrize("packet", [Packet(b""), Packet(b"", extension=2, padding=4)])
 def test_a_packet_that_carries_nothing_is_passed_over(packet: Packet) -> None:
-    assert Transport(XCHACHA20, KEY).media(sealed(packet)) is None
+    assert Transport(XCHACHA20, KEY).media(sealed_datagram(packet)) is None
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -129,7 +77,7 @@ def test_a_packet_that_carries_nothing_is_passed_over(packet: Packet) -> None:
 def test_one_bit_wrong_anywhere_is_told(
     mode: str, packet: Packet, data: st.DataObject
 ) -> None:
-    good = sealed(packet, mode)
+    good = sealed_datagram(packet, mode)
     bit = data.draw(st.integers(16, 8 * len(good) - 1))
     bad = bytearray(good)
     bad[bit // 8] ^= 1 << bit % 8
@@ -139,7 +87,7 @@ def test_one_bit_wrong_anywhere_is_told(
 
 def test_another_key_opens_nothing() -> None:
     with pytest.raises(TransportError):
-        Transport(XCHACHA20, KEY[::-1]).media(sealed(Packet()))
+        Transport(XCHACHA20, KEY[::-1]).media(sealed_datagram(Packet()))
 
 
 @pytest.mark.parametrize("padding", [0, 200])

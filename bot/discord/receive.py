@@ -1,0 +1,175 @@
+"""Voice in from Discord: datagrams of one connection to Opus packets of its members.
+
+Works on discord.py's reader thread, where nothing may wait: what is done with the
+packets is done elsewhere. The connection itself is `connection`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from discord.gateway import DiscordVoiceWebSocket
+from discord.voice_state import VoiceConnectionState
+
+from bot.discord.dave import Keys, Unsealing
+from bot.discord.rtp import Media, Transport, TransportError
+from bot.discord.speakers import Speakers
+
+UNCLAIMED_MAX = 50
+"""Packets, a second, of an SSRC that nobody has claimed, kept until somebody does."""
+UNCLAIMED_SSRCS = 32
+
+
+class Heard(NamedTuple):
+    """One Opus packet of one user; `received_s` on the monotonic clock."""
+
+    user: int
+    ssrc: int
+    sequence: int
+    timestamp: int
+    received_s: float
+    opus: bytes
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What came, for the health page and for a call that stays silent."""
+
+    datagrams: int = 0
+    packets: int = 0
+    unsealed: int = 0
+    transport_failed: int = 0
+    unclaimed: int = 0
+    refused: int = 0
+
+
+Sink = Callable[[Heard], None]
+"""Called on the reader's thread, and may not wait."""
+
+
+class Receiver:
+    """What comes in over one voice connection, as packets of its members."""
+
+    def __init__(
+        self,
+        connection: VoiceConnectionState,
+        *,
+        sink: Sink,
+        accepts: Callable[[int], bool],
+        broken: Callable[[], None],
+    ) -> None:
+        """`accepts` says of a user whether anything of theirs may be kept. `broken`:
+        the keys are no longer the group's; called on the reader's thread."""
+        self.traffic = Traffic()
+        self.unsealing = Unsealing(self._keys, broken=broken)
+        self.speakers = Speakers()
+        self._connection = connection
+        self._sink, self._accepts = sink, accepts
+        self._transport: Transport | None = None
+        self._sealed_with: tuple[str, bytes] | None = None
+        self._unclaimed: OrderedDict[int, deque[tuple[Media, float]]] = OrderedDict()
+
+    def datagram(self, data: bytes) -> None:
+        """Take one, on the reader's thread."""
+        received_s = time.monotonic()
+        self.traffic.datagrams += 1
+        try:
+            transport = self._current_transport()
+            media = transport.media(data) if transport else None
+        except TransportError:
+            self.traffic.transport_failed += 1
+            return
+        if media is not None:
+            self.traffic.packets += 1
+            self._take(media, received_s)
+
+    def told(self, message: dict[str, Any]) -> None:
+        """What the voice gateway says of its members, on the event loop. Raises
+        KeyError, TypeError, ValueError for what it never says."""
+        said: Any = message.get("d")
+        match message.get("op"), said:
+            case DiscordVoiceWebSocket.SESSION_DESCRIPTION, _:
+                self.speakers.clear()
+            case DiscordVoiceWebSocket.SPEAKING, {"user_id": user, "ssrc": ssrc}:
+                self.speakers.told(user=int(user), ssrc=int(ssrc))
+            case DiscordVoiceWebSocket.CLIENT_CONNECT, {"audio_ssrc": ssrc}:
+                self.speakers.told(user=int(said["user_id"]), ssrc=int(ssrc))
+            case DiscordVoiceWebSocket.CLIENT_DISCONNECT, {"user_id": user}:
+                self.speakers.left(int(user))
+            case DiscordVoiceWebSocket.DAVE_EXECUTE_TRANSITION, _:
+                self.unsealing.mended()
+
+    def _take(self, media: Media, received_s: float) -> None:
+        user = self.speakers.user(media.ssrc)
+        if user is None:
+            self._claim(media, received_s)
+            return
+        for waiting, came_s in self._unclaimed.pop(media.ssrc, ()):
+            self._open(user, waiting, came_s)
+        self._open(user, media, received_s)
+
+    def _open(self, user: int, media: Media, received_s: float) -> None:
+        if not self._may_keep(user):
+            return
+        opus = self.unsealing.opus(user, media.payload)
+        if opus is not None:
+            self._hand_on(user, media, received_s, opus)
+
+    def _claim(self, media: Media, received_s: float) -> None:
+        """Nobody said whose it is: whose key opens it is its sender."""
+        found = self.unsealing.sender(self._strangers(), media.payload)
+        if found is None:
+            self._keep(media, received_s)
+            return
+        user, opus = found
+        self.speakers.told(user=user, ssrc=media.ssrc)
+        for waiting, came_s in self._unclaimed.pop(media.ssrc, ()):
+            self._open(user, waiting, came_s)
+        if self._may_keep(user):
+            self._hand_on(user, media, received_s, opus)
+
+    def _keep(self, media: Media, received_s: float) -> None:
+        self.traffic.unclaimed += 1
+        waiting = self._unclaimed.setdefault(media.ssrc, deque(maxlen=UNCLAIMED_MAX))
+        waiting.append((media, received_s))
+        if len(self._unclaimed) > UNCLAIMED_SSRCS:
+            self._unclaimed.popitem(last=False)
+
+    def _may_keep(self, user: int) -> bool:
+        """Nobody's sound and our own are no one's to keep."""
+        if user in (0, self._connection.user.id) or not self._accepts(user):
+            self.traffic.refused += 1
+            return False
+        return True
+
+    def _hand_on(self, user: int, media: Media, received_s: float, opus: bytes) -> None:
+        self.traffic.unsealed += 1
+        numbers = media.ssrc, media.sequence, media.timestamp
+        self._sink(Heard(user, *numbers, received_s, opus))
+
+    def _strangers(self) -> list[int]:
+        channel = self._connection.voice_client.channel
+        try:
+            members = list(channel.voice_states)
+        except RuntimeError:  # the event loop changes it just now
+            return []
+        return self.speakers.without(members)
+
+    def _keys(self) -> Keys:
+        connection = self._connection
+        return Keys(connection.dave_session, connection.dave_protocol_version)
+
+    def _current_transport(self) -> Transport | None:
+        """discord.py replaces the key with each connection: read anew each time."""
+        mode, key = self._connection.mode, self._connection.secret_key
+        if not mode or not key:
+            return None
+        sealed_with = mode, bytes(key)
+        if sealed_with != self._sealed_with:
+            self._transport = Transport(*sealed_with)
+            self._sealed_with = sealed_with
+        return self._transport
