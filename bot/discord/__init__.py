@@ -1,0 +1,1 @@
+"""Discord: voice channels that we are in, and what is said in them."""
