@@ -35,6 +35,7 @@ from telephone import FRAME, FRAME_S, RATE, Pcm, missing, noise
 
 from bot.phone.caller import Caller
 
+CRUMB = 40  # samples: a correction of the clock takes 10 ms out, not the frame
 GOOD, BAD, TALK_S = 50, 500, 12.0
 KINDS = ("half_open", "silent", "slow", "flooding")
 ORIGINALS = """
@@ -80,10 +81,12 @@ def verdict(stack: Stack, good: list[tuple[Caller, Pcm]]) -> None:
     wait_for("the ends of the calls", are_ready, within_s=420)
     kept = {row[0]: row[2:] for row in found}
     storage = stack.folder / "storage"
-    lost = sum(
-        missing(sound, [decode(storage / key) for key in kept[str(who.call)]])
+    theirs = [
+        (sound, [decode(storage / key) for key in kept[str(who.call)]])
         for who, sound in good
-    )
+    ]
+    lost = sum(missing(sound, pieces) for sound, pieces in theirs)
+    crumbs = sum(missing(sound, pieces, samples=CRUMB) for sound, pieces in theirs)
     sent = sum(len(sound) // FRAME for _, sound in good)
     early = [who.end for who, _ in good if who.end != "hung up here"]
     times = [[heard.arrival_s for heard in who.heard] for who, _ in good]
@@ -91,7 +94,8 @@ def verdict(stack: Stack, good: list[tuple[Caller, Pcm]]) -> None:
     due = TALK_S / FRAME_S
     fewest = min(len(one) for one in times) / due
     print(
-        f"  {len(good)} good calls: {lost} of {sent} frames lost, {len(early)} ended "
+        f"  {len(good)} good calls: {lost} of {sent} frames not whole "
+        f"({crumbs * CRUMB / RATE:.2f} s of their sound missing), {len(early)} ended "
         f"early{''.join(f' ({end})' for end in sorted(set(early)))}\n"
         f"  what they heard: gaps p99 {gaps[int(len(gaps) * 0.99)] * 1000:.0f}, worst "
         f"{gaps[-1] * 1000:.0f} ms; {fewest:.1%} of the frames due at the fewest\n"
