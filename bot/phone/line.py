@@ -7,8 +7,6 @@ it sends, silence where nothing is said: a server that only answers can freeze A
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import socket
 import time
 from collections import deque
@@ -20,8 +18,10 @@ import structlog
 from django.utils import timezone
 
 from bot.phone import protocol
+from bot.phone.intake import Intake
 from bot.phone.playout import Piece, Playout
 from bot.phone.protocol import Audio, Decoder, Digit, HungUp, Identified, ProtocolError
+from bot.phone.unread import Unread
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -41,17 +41,6 @@ is behind its time. A hundred that flood would otherwise hold the loop up for se
 each with its buffer full."""
 AT_ONCE = 12
 """Frames of what waited that are told before all others have their turn, too."""
-UNREAD_BYTES = 1024 * 1024
-ACCEPTED_AFTER_S = 10.0
-"""How long a connection may have waited in the kernel before we had a moment for it."""
-PACE = 1.25
-"""Sound is read at most so much faster than time, behind the first BURST_S: what a
-broken network held back is not lost, and a flood costs little more than a call."""
-BURST_S = 2.0
-PAUSE_S = 0.1
-LAG_S, AHEAD_S, FLOOD_PAUSE_S = 0.1, 1.0, 2.0
-"""While the loop lags so much, whoever is so far ahead of time is read this seldom:
-what is sent in time comes first. TCP keeps the rest."""
 UNSENT_MAX_BYTES = 32 * 1024
 """A second of 16 kHz sound: who does not take it hears nothing newer, and costs us no
 memory."""
@@ -98,8 +87,6 @@ class Line(asyncio.BufferedProtocol):
         self._waiting: deque[tuple[Audio | Digit, float]] = deque()
         self._rest = b""
         self._waiting_s = 0.0
-        self._credit_s, self._counted_at = BURST_S, 0.0
-        self._heard_s = 0.0
         self._handshake: asyncio.TimerHandle | None = None
         self._kind = RATE_8K_KIND
         self._silence = b""
@@ -112,8 +99,8 @@ class Line(asyncio.BufferedProtocol):
         self._is_forgotten = self._is_over = False
         self._is_paused = False
         self._buffer = bytearray(READ_BYTES)
-        self._fd = self._inode = -1
-        self._connected_at = 0.0
+        self._intake = Intake(now=0.0)
+        self._unread: Unread | None = None
         self.unsent = 0
         """Frames that the other end did not take in time."""
 
@@ -134,10 +121,9 @@ class Line(asyncio.BufferedProtocol):
             return
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._fd = sock.fileno()
-            self._inode = os.fstat(self._fd).st_ino
+            self._unread = Unread(sock.fileno())
         loop = asyncio.get_running_loop()
-        self._connected_at = loop.time()
+        self._intake = Intake(now=loop.time())
         self._handshake = loop.call_later(UUID_WITHIN_S, self._goodbye)
         self._ticker.add(self)
 
@@ -146,7 +132,8 @@ class Line(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.read(bytes(self._buffer[:nbytes]))
-        if nbytes == READ_BYTES and self._ahead_s() >= 0:
+        now = asyncio.get_running_loop().time()
+        if nbytes == READ_BYTES and not self._intake.is_behind(now):
             self._pause(0.0)
 
     def read(self, data: bytes) -> bool:
@@ -167,7 +154,7 @@ class Line(asyncio.BufferedProtocol):
             return
         self.is_lost = True
         self._ticker.remove(self)
-        self._rest = self._unread()
+        self._rest = self._unread.read() if self._unread is not None else b""
         self._lost(self)
         self._take_rest()
 
@@ -215,8 +202,8 @@ class Line(asyncio.BufferedProtocol):
         """Away with it, from another thread: the loop hangs. The call is not over;
         Asterisk may dial it again elsewhere."""
         self.was_cut = True
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._fd)) as s:
-            s.shutdown(socket.SHUT_RDWR)
+        if self._unread is not None:
+            self._unread.cut()
 
     # --- the ticker's ---------------------------------------------------------------
 
@@ -265,44 +252,19 @@ class Line(asyncio.BufferedProtocol):
                 log.debug("line.ignored", peer=self.peer)
 
     def _hear(self, audio: Audio) -> None:
-        """Take sound, and read no further while it comes much faster than time: TCP
-        tells the sender."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        earned = (now - self._counted_at) * PACE
-        self._counted_at = now
-        self._credit_s = min(self._credit_s + earned, BURST_S)
-        seconds = _seconds(audio)
-        self._heard_s += seconds
-        self._credit_s -= seconds
-        if self._ticker.late_s > LAG_S and self._ahead_s() > AHEAD_S:
-            self._pause(FLOOD_PAUSE_S)
-        elif self._credit_s < 0:
-            self._pause(PAUSE_S - self._credit_s / PACE)
+        """Take sound, and read no further while it comes much faster than time."""
+        now = asyncio.get_running_loop().time()
+        late_s = self._ticker.late_s
+        pause_s = self._intake.heard(_seconds(audio), now=now, late_s=late_s)
+        if pause_s:
+            self._pause(pause_s)
         self._tell(audio)
 
-    def _unread(self) -> bytes:
-        """What lies in the kernel when the line is gone: a frame of ours that nobody
-        takes any more ends it, however far behind its reading was."""
-        unread = bytearray()
-        if self._fd >= 0:
-            with (
-                contextlib.suppress(OSError),
-                socket.socket(fileno=os.dup(self._fd)) as s,
-            ):
-                # Else closed, and another connection's by now.
-                if os.fstat(s.fileno()).st_ino == self._inode:
-                    s.settimeout(0)
-                    while data := s.recv(UNREAD_BYTES):
-                        unread += data
-        return bytes(unread)
-
     def _take_rest(self) -> None:
-        """Piece by piece, as all is read; of a flood no more than of a line whose
-        beginning waited to be accepted."""
+        """What was unread when the line went, piece by piece, as all is read."""
         loop = asyncio.get_running_loop()
-        is_more = self._rest and self._ahead_s() < ACCEPTED_AFTER_S
-        if is_more and not self._is_forgotten:
+        is_wanted = not self._is_forgotten and self._intake.has_more_to_say(loop.time())
+        if self._rest and is_wanted:
             piece, self._rest = self._rest[:READ_BYTES], self._rest[READ_BYTES:]
             if not self.read(piece):
                 self._rest = b""
@@ -324,11 +286,6 @@ class Line(asyncio.BufferedProtocol):
         elif self.is_lost and not self._rest and not self._is_over:
             self._is_over = True
             self._listener.hung_up()
-
-    def _ahead_s(self) -> float:
-        """How much more sound was heard than time has passed."""
-        loop = asyncio.get_running_loop()
-        return self._heard_s - (loop.time() - self._connected_at)
 
     def _pause(self, seconds: float) -> None:
         """Read no further for so long, and until all others were read."""

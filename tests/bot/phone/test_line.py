@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.phone.line import BURST_S, UNSENT_MAX_BYTES, Line
+from bot.phone.intake import BURST_S
+from bot.phone.line import UNSENT_MAX_BYTES, Line
 from bot.phone.pacing import Ticker
 from bot.phone.playout import Piece
 from bot.phone.protocol import Audio

@@ -25,7 +25,7 @@ from scene import Listener, eventually
 from telephone import FRAME, FRAME_S, RATE, noise
 
 from bot.models import Call
-from bot.phone import line, tracks
+from bot.phone import intake, line, tracks
 from bot.phone import server as phone_server
 from bot.phone.caller import Caller, is_sound
 from bot.phone.conversation import Answered, Conversation
@@ -415,7 +415,7 @@ async def test_who_hangs_up_while_we_lag_behind_loses_nothing(
     ears: Ears, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own next frame, to nobody, ends the connection before all of it is read."""
-    monkeypatch.setattr(line, "BURST_S", 0.2)
+    monkeypatch.setattr(intake, "BURST_S", 0.2)
     sound = noise(1.0)
     async with serving() as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
