@@ -6,25 +6,21 @@ takes time (voice detection, encoding, the database) the sinks do elsewhere.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 
 from sessions.audio.clock import TrackClock
 from sessions.audio.countclock import CountClock
-from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
-from sessions.background import spawn
+from sessions.audio.frames import TIMELINE_RATE, Frame
+from sessions.capture.audience import Audience
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sessions.capture.sinks import Sink, Track
-
-log = structlog.get_logger(__name__)
 
 
 class Capture:
@@ -52,14 +48,13 @@ class Capture:
         self._away_s = away_s
         # Wall time is read once: it may step, and a track's clock must not.
         self._zero = clock() - (wall() - started_at.timestamp())
-        self._sinks = sinks
+        self._audience = Audience(track, sinks)
         self._timeline: TrackClock | CountClock = (
             CountClock() if is_ours else TrackClock(origin=origin, received=received)
         )
         self._secured = received
         self._came_at: float | None = None
         self.halted = False
-        self._closing: asyncio.Task[None] | None = None
 
     @property
     def origin(self) -> int | None:
@@ -75,9 +70,9 @@ class Capture:
     def secured(self) -> int:
         """How much of `received` need not be sent again if this process dies now: a
         returning stream goes on here. At most what every sink has settled."""
-        settled = [at for sink in self._sinks if (at := sink.settled()) is not None]
-        if settled and self.origin is not None:
-            count = min(min(settled) - self.origin, self.received)
+        settled = self._audience.settled()
+        if settled is not None and self.origin is not None:
+            count = min(settled - self.origin, self.received)
             count -= count % (TIMELINE_RATE // self.rate)
             self._secured = max(count, self._secured)
         return self._secured
@@ -103,55 +98,24 @@ class Capture:
             unheard_s = min(self._away_s(before_s), self._came_at - before_s)
         arrival_s = self._came_at - self._zero
         frame = Frame(pcm, self.rate, arrival_s, skipped, unheard_s)
-        self._each("arrive", frame)
-        self._pass_on(self._timeline.place(frame))
+        self._audience.arrive(frame)
+        self._audience.hear(self._timeline.place(frame))
 
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
         if not self.halted:
             unheard_s = self._away_s(self._came_at or self.heard_at)
             now_s = self._clock() - self._zero
-            self._pass_on(self._timeline.tick(now_s, unheard_s=unheard_s))
+            self._audience.hear(self._timeline.tick(now_s, unheard_s=unheard_s))
 
     def halt(self) -> None:
         """Place the rest; nothing is taken from now on."""
         if not self.halted:
             self.halted = True
-            self._pass_on(self._timeline.flush())
+            self._audience.hear(self._timeline.flush())
 
     async def close(self) -> None:
-        """Halt, and close every sink, each whatever the others do. Whoever waits may
-        lose patience: what was heard is written down all the same."""
+        """Halt, and close every sink. Whoever waits may lose patience: what was heard
+        is written down all the same."""
         self.halt()
-        if self._closing is None:
-            self._closing = spawn(self._close_sinks(), name="capture.close")
-        await asyncio.shield(self._closing)
-
-    async def _close_sinks(self) -> None:
-        # At once: nobody's last words wait for a disk that another waits for.
-        await asyncio.gather(*map(self._close_sink, self._sinks))
-        log.info(
-            "capture.closed",
-            session=self.track.session_id,
-            participant=self.track.participant_id,
-            received_ms=self.received * 1000 // TIMELINE_RATE,
-        )
-
-    async def _close_sink(self, sink: Sink) -> None:
-        try:
-            await sink.close()
-        except Exception:
-            # One listener's failure must not cost another its last words.
-            log.exception("sink.close_failed", session=self.track.session_id)
-
-    def _pass_on(self, sound: list[Placed]) -> None:
-        for placed in sound:
-            self._each("hear", placed)
-
-    def _each(self, what: Literal["arrive", "hear"], sound: Frame | Placed) -> None:
-        for sink in self._sinks:
-            try:
-                getattr(sink, what)(sound)
-            except Exception:
-                # A listener that fails loses itself, never the others' sound.
-                log.exception("sink.failed", session=self.track.session_id)
+        await self._audience.close()

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import av
 import numpy as np
 import pytest
 from babble import babble
 from numpy.typing import NDArray
+from opus_packets import LOOK_AHEAD, encoded
 
 from sessions.audio.opus import OpusDecoder, OpusError
 
-LOOK_AHEAD = 312
-"""Samples by which libopus' encoder comes late (opus_encoder.c: 2.5 + 4 ms)."""
 SILENCE = b"\xf8\xff\xfe"
 """What Discord sends five times when somebody stops to talk."""
-
-
-def packets(
-    pcm: NDArray[np.int16], *, layout: str = "mono", bps: int = 64_000, ms: float = 20
-) -> list[bytes]:
-    codec: Any = av.CodecContext.create("libopus", "w")
-    codec.sample_rate, codec.layout, codec.format = 48_000, layout, "s16"
-    codec.bit_rate, codec.options = bps, {"frame_duration": str(ms)}
-    found = []
-    step = int(ms * 48)
-    for at in range(0, len(pcm) - step + 1, step):
-        part = np.repeat(pcm[at : at + step], 2 if layout == "stereo" else 1)
-        frame: Any = av.AudioFrame.from_ndarray(part[None], format="s16", layout=layout)
-        frame.sample_rate, frame.pts = 48_000, at
-        found += [bytes(packet) for packet in codec.encode(frame)]
-    return found
 
 
 def decoded(stream: list[bytes]) -> NDArray[np.int16]:
@@ -42,7 +22,7 @@ def decoded(stream: list[bytes]) -> NDArray[np.int16]:
 @pytest.mark.parametrize("layout", ["mono", "stereo"])
 def test_a_voice_comes_out_sample_for_sample_in_its_place(layout: str) -> None:
     voice = babble(24_000)
-    heard = decoded(packets(voice, layout=layout))
+    heard = decoded(encoded(voice, layout=layout))
     assert len(heard) == len(voice)
     truth = voice[: 20_000 - LOOK_AHEAD]
     alike = [
@@ -56,17 +36,17 @@ def test_a_voice_comes_out_sample_for_sample_in_its_place(layout: str) -> None:
 @pytest.mark.parametrize("ms", [2.5, 10, 20, 60])
 def test_a_packet_gives_all_of_its_samples(ms: float) -> None:
     decoder = OpusDecoder()
-    for packet in packets(babble(5_760), ms=ms):
+    for packet in encoded(babble(5_760), ms=ms):
         assert len(decoder.decode(packet)) == ms * 48
 
 
 def test_a_narrow_band_and_the_change_to_a_wide_one_lose_no_sample() -> None:
-    narrow, wide = packets(babble(9_600), bps=8_000), packets(babble(9_600))
+    narrow, wide = encoded(babble(9_600), bps=8_000), encoded(babble(9_600))
     assert len(decoded(narrow[:5] + wide[5:] + narrow[5:])) == 15 * 960
 
 
 def test_what_was_lost_is_not_concealed() -> None:
-    stream = packets(babble(19_200))
+    stream = encoded(babble(19_200))
     assert len(decoded(stream[:5] + stream[15:])) == 10 * 960
 
 
@@ -79,7 +59,7 @@ def test_the_packet_of_silence_is_silent() -> None:
 @pytest.mark.parametrize("packet", [b"", b"\xff", b"\x03\x00", bytes([0xFF, 0x3F, 1])])
 def test_what_is_no_packet_is_said_and_harms_no_other(packet: bytes) -> None:
     decoder = OpusDecoder()
-    stream = packets(babble(9_600))
+    stream = encoded(babble(9_600))
     for good in stream[:5]:
         decoder.decode(good)
     with pytest.raises(OpusError):
@@ -90,7 +70,7 @@ def test_what_is_no_packet_is_said_and_harms_no_other(packet: bytes) -> None:
 def test_garbage_is_sound_or_an_error_and_never_the_end() -> None:
     rng = np.random.default_rng(5)
     decoder, refused = OpusDecoder(), 0
-    good = packets(babble(1_920))[1]
+    good = encoded(babble(1_920))[1]
     for _ in range(150):
         try:
             assert len(decoder.decode(rng.bytes(int(rng.integers(0, 40))))) <= 5_760

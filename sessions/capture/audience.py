@@ -1,0 +1,73 @@
+"""The audience of a track: all sinks that listen to it, each whatever the others do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from sessions.background import spawn
+
+if TYPE_CHECKING:
+    from sessions.audio.frames import Frame, Placed
+    from sessions.capture.sinks import Sink, Track
+
+log = structlog.get_logger(__name__)
+
+
+class Audience:
+    """Belongs to one capture and its event loop."""
+
+    def __init__(self, track: Track, sinks: list[Sink]) -> None:
+        self._track = track
+        self._sinks = sinks
+        self._closing: asyncio.Task[None] | None = None
+        self._arrived_ms = 0.0
+
+    def arrive(self, frame: Frame) -> None:
+        self._arrived_ms += len(frame.pcm) * 1000 / frame.rate
+        self._each("arrive", frame)
+
+    def hear(self, sound: Iterable[Placed]) -> None:
+        for placed in sound:
+            self._each("hear", placed)
+
+    def settled(self) -> int | None:
+        """The position before which everything is safe with every one of them; None
+        if none would miss anything."""
+        settled = [at for sink in self._sinks if (at := sink.settled()) is not None]
+        return min(settled) if settled else None
+
+    async def close(self) -> None:
+        """Close every one, once. Whoever waits may lose patience: what was heard is
+        written down all the same."""
+        if self._closing is None:
+            self._closing = spawn(self._close_all(), name="capture.close")
+        await asyncio.shield(self._closing)
+
+    async def _close_all(self) -> None:
+        # At once: nobody's last words wait for a disk that another waits for.
+        await asyncio.gather(*map(self._close_one, self._sinks))
+        log.info(
+            "capture.closed",
+            session=self._track.session_id,
+            participant=self._track.participant_id,
+            received_ms=round(self._arrived_ms),
+        )
+
+    async def _close_one(self, sink: Sink) -> None:
+        try:
+            await sink.close()
+        except Exception:
+            # One listener's failure must not cost another its last words.
+            log.exception("sink.close_failed", session=self._track.session_id)
+
+    def _each(self, what: Literal["arrive", "hear"], sound: Frame | Placed) -> None:
+        for sink in self._sinks:
+            try:
+                getattr(sink, what)(sound)
+            except Exception:
+                # A listener that fails loses itself, never the others' sound.
+                log.exception("sink.failed", session=self._track.session_id)
