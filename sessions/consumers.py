@@ -139,7 +139,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 class AudioConsumer(SessionConsumer):
     """`/session/{id}/audio`: one connection of one speaker."""
 
-    _held: Held | None = None
+    _held: Held[Capture] | None = None
     _settling: asyncio.Task[None] | None = None
 
     async def opened(self) -> None:
@@ -263,7 +263,7 @@ def _replace_older(person: Participant) -> tuple[int | None, int]:
     return origin, received
 
 
-async def _settle(held: Held) -> None:
+async def _settle(held: Held[Capture]) -> None:
     capture, track = held.capture, held.capture.track
     stream = None
     try:

@@ -43,7 +43,7 @@ class CallTracks:
         self._session = session
         self._stopped: Stopped | None = None
         self._people: dict[Side, tuple[Participant, str]] = {}
-        self._held: dict[Side, Held] = {}
+        self._held: dict[Side, Held[Capture]] = {}
         self._inbound: Inbound | None = None
 
     def join(self, caller: str) -> None:

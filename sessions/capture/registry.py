@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import structlog
 from channels.db import database_sync_to_async
@@ -20,8 +20,10 @@ from channels.db import database_sync_to_async
 from sessions import lifecycle, participants, queries
 from sessions.background import PerLoop, spawn
 from sessions.capture.attention import attention
-from sessions.capture.capture import Capture
 from sessions.participants import Sight, Stream
+
+if TYPE_CHECKING:
+    from sessions.capture.sinks import Track
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +42,38 @@ class Stop(StrEnum):
     RESTARTING = "The server restarts: connect again and go on."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class Live(Protocol):
+    """A capture, of whatever kind of stream."""
+
+    @property
+    def track(self) -> Track: ...
+    @property
+    def heard_at(self) -> float:
+        """When something came last, on the event loop's clock."""
+
+    @property
+    def halted(self) -> bool: ...
+    @property
+    def origin(self) -> int | None:
+        """Where the stream goes on over another connection; None if it does not."""
+
+    @property
+    def secured(self) -> int: ...
+    @property
+    def received(self) -> int: ...
+    def tick(self) -> None: ...
+    def halt(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Live, covariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Held(Generic[C]):
     """A capture, and how to end its connection: waits until all is written down."""
 
-    capture: Capture
+    capture: C
     stop: Callable[[Stop], Coroutine[Any, Any, None]]
     connection: str
 
@@ -53,21 +82,21 @@ class Registry:
     """What one event loop captures and shows."""
 
     def __init__(self) -> None:
-        self._held: set[Held] = set()
-        self._noted: set[Held] = set()
+        self._held: set[Held[Live]] = set()
+        self._noted: set[Held[Live]] = set()
         self._viewers: Counter[int] = Counter()
         self._keeper: asyncio.Task[None] | None = None
 
-    def add(self, held: Held) -> None:
+    def add(self, held: Held[Live]) -> None:
         self._held.add(held)
         attention().watch(while_=lambda: bool(self._held))
         self._keep()
 
-    def remove(self, held: Held) -> None:
+    def remove(self, held: Held[Live]) -> None:
         self._held.discard(held)
         self._noted.discard(held)
 
-    def of_participant(self, participant_id: int) -> list[Held]:
+    def of_participant(self, participant_id: int) -> list[Held[Live]]:
         """This process's connections of one person."""
         return [
             h for h in self._held if h.capture.track.participant_id == participant_id
@@ -120,7 +149,7 @@ class Registry:
             turn += 1
             await asyncio.sleep(TICK_S)
 
-    def _tick(self, held: Held) -> None:
+    def _tick(self, held: Held[Live]) -> None:
         try:
             held.capture.tick()
         except Exception:
@@ -145,7 +174,7 @@ class Registry:
                 await database_sync_to_async(participants.put_back)(lost)
         await self._note(held)
 
-    async def _note(self, held: list[Held]) -> None:
+    async def _note(self, held: list[Held[Live]]) -> None:
         """Keep where streams go on, of those that have begun."""
         begun = [h for h in held if h.capture.origin is not None]
         if begun:
@@ -153,7 +182,7 @@ class Registry:
             await database_sync_to_async(participants.note_streams)(streams)
             self._noted |= self._held & set(begun)  # some left meanwhile
 
-    def _open(self) -> list[Held]:
+    def _open(self) -> list[Held[Live]]:
         return [held for held in self._held if not held.capture.halted]
 
     async def _watch(self) -> None:
@@ -165,13 +194,13 @@ class Registry:
             spawn(self.stop(session_id), name=f"stop {session_id}")
 
 
-def stream_of(capture: Capture) -> Stream:
+def stream_of(capture: Live) -> Stream:
     """Where a capture's stream goes on if its process dies now."""
     assert capture.origin is not None
     return Stream(capture.track.participant_id, capture.origin, capture.secured)
 
 
-async def stop_each(captures: list[Held], why: Stop) -> None:
+async def stop_each(captures: list[Held[Live]], why: Stop) -> None:
     """Stop all of them, together; raises an ExceptionGroup when some failed."""
     results = await asyncio.gather(
         *(held.stop(why) for held in captures), return_exceptions=True

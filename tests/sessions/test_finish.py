@@ -30,7 +30,9 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return rings
 
 
-async def a_capture(session: VoiceSession, listener: Listener, key: str) -> Held:
+async def a_capture(
+    session: VoiceSession, listener: Listener, key: str
+) -> Held[Capture]:
     """Somebody is connected in this process."""
     person = await in_db(participants.join)(
         session.pk, key=key, name=key, connection=key

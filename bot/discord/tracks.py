@@ -1,0 +1,174 @@
+"""The tracks of a Discord call: one for each who speaks, opened with their first word.
+
+Takes packets from the reader's thread to the event loop, and to the capture of whoever
+speaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from channels.db import database_sync_to_async
+
+from sessions import participants
+from sessions.audio.frames import TIMELINE_RATE
+from sessions.background import spawn
+from sessions.capture.packets import PacketCapture
+from sessions.capture.registry import Held, Stop, registry
+from sessions.capture.sinks import Track, open_sinks
+from sessions.errors import VoiceError
+
+if TYPE_CHECKING:
+    from bot.discord.receive import Heard
+    from sessions.models import Participant, VoiceSession
+
+log = structlog.get_logger(__name__)
+
+WAITING_MAX = 1500
+"""Packets (30 s) of one speaker that wait for the database."""
+AGAIN_S = 1.0
+
+Stopped = Callable[[Stop], Coroutine[Any, Any, None]]
+
+
+@dataclass(eq=False, slots=True)
+class _Speaker:
+    """Somebody who has spoken: first only their packets, then their track."""
+
+    user: int
+    connection: str = field(default_factory=lambda: str(uuid.uuid4()))
+    waiting: deque[Heard] = field(default_factory=lambda: deque(maxlen=WAITING_MAX))
+    person: Participant | None = None
+    held: Held[PacketCapture] | None = None
+
+
+class DiscordTracks:
+    """Belongs to one session in this process, and to the event loop it was made on."""
+
+    def __init__(
+        self,
+        session: VoiceSession,
+        *,
+        name_of: Callable[[int], str],
+        stopped: Stopped,
+    ) -> None:
+        """`name_of` a user; `stopped` is told when the session ends elsewhere."""
+        self._session = session
+        self._name_of = name_of
+        self._stopped = stopped
+        self._loop = asyncio.get_running_loop()
+        self._inbox: deque[Heard] = deque()
+        self._speakers: dict[int, _Speaker] = {}
+        self._openings: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    def hear(self, heard: Heard) -> None:
+        """Take a packet, on any thread: the loop is woken once for many."""
+        is_first = not self._inbox
+        self._inbox.append(heard)
+        if is_first:
+            self._loop.call_soon_threadsafe(self._take_all)
+
+    async def leave(self) -> None:
+        """Write down what was heard, and take everybody off the list. May be called
+        again."""
+        self._take_all()
+        self._is_closed = True
+        if self._openings:
+            await asyncio.wait(self._openings)
+        speakers, self._speakers = list(self._speakers.values()), {}
+        await asyncio.gather(*map(self._close, speakers))
+
+    async def left(self, user: int) -> None:
+        """One of them has gone: their fragment can be made while the others go on."""
+        speaker = self._speakers.pop(user, None)
+        if speaker is not None:
+            await self._close(speaker)
+
+    def _take_all(self) -> None:
+        while self._inbox:
+            self._take(self._inbox.popleft())
+
+    def _take(self, heard: Heard) -> None:
+        if self._is_closed:
+            return
+        speaker = self._speakers.get(heard.user)
+        if speaker is None:
+            speaker = self._speakers[heard.user] = _Speaker(heard.user)
+            opening = spawn(self._open(speaker), name="discord.track")
+            self._openings.add(opening)
+            opening.add_done_callback(self._openings.discard)
+        if speaker.held is None:
+            speaker.waiting.append(heard)
+        else:
+            _offer(speaker.held, heard)
+
+    async def _open(self, speaker: _Speaker) -> None:
+        """The person into the session, and what they said meanwhile into their track.
+        A database that is away is asked again."""
+        while speaker.person is None:
+            try:
+                speaker.person = await self._join(speaker)
+            except VoiceError:
+                log.info("discord.too_late", session=self._session.pk)
+                return
+            except Exception:
+                if self._is_closed:
+                    raise
+                log.warning("discord.not_joined", session=self._session.pk)
+                await asyncio.sleep(AGAIN_S)
+        speaker.held = self._hold(speaker, speaker.person)
+        while speaker.waiting:
+            _offer(speaker.held, speaker.waiting.popleft())
+
+    async def _join(self, speaker: _Speaker) -> Participant:
+        return await database_sync_to_async(participants.join)(
+            self._session.pk,
+            key=f"discord:{speaker.user}",
+            name=self._name_of(speaker.user),
+            connection=speaker.connection,
+        )
+
+    def _hold(self, speaker: _Speaker, person: Participant) -> Held[PacketCapture]:
+        assert self._session.started_at is not None  # active sessions have a time zero
+        track = Track(
+            self._session.pk,
+            self._session.public_id,
+            person.pk,
+            person.public_id,
+            person.name,
+            rate=TIMELINE_RATE,
+            started_at=self._session.started_at,
+            recorded=self._session.record,
+        )
+        capture = PacketCapture(
+            track, started_at=self._session.started_at, sinks=open_sinks(track)
+        )
+        held = Held(capture, self._stopped, speaker.connection)
+        registry().add(held)
+        return held
+
+    async def _close(self, speaker: _Speaker) -> None:
+        if speaker.held is not None:
+            await speaker.held.capture.close()
+            registry().remove(speaker.held)
+        if speaker.person is not None:
+            await database_sync_to_async(participants.leave)(
+                self._session.pk, speaker.person.pk, connection=speaker.connection
+            )
+
+
+def _offer(held: Held[PacketCapture], heard: Heard) -> None:
+    held.capture.offer(
+        heard.opus,
+        ssrc=heard.ssrc,
+        sequence=heard.sequence,
+        timestamp=heard.timestamp,
+        came_at=heard.received_s,
+    )
