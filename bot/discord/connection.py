@@ -114,6 +114,8 @@ class ListeningClient(discord.VoiceClient):
         )
         self._connection.add_socket_listener(self.receiver.datagram)
         self._over = asyncio.Event()
+        self.close_code: int | None = None
+        """Of the voice gateway, when it ended the connection: see `closes`."""
         self._keepalive: asyncio.Task[None] | None = None
 
     def create_connection_state(self) -> Connection:
@@ -122,12 +124,24 @@ class ListeningClient(discord.VoiceClient):
     async def connect(self, **how: Any) -> None:
         await super().connect(**how)
         self._keepalive = spawn(self._keep_alive(), name="discord.keepalive")
+        if (poller := self._connection._runner) is not None:
+            poller.add_done_callback(self._poller_ended)
 
     def cleanup(self) -> None:
         super().cleanup()
         self._over.set()
         if self._keepalive is not None:
             self._keepalive.cancel()
+
+    def _poller_ended(self, poller: asyncio.Task[None]) -> None:
+        """Nobody reads the voice gateway any more: without this, discord.py would call
+        the connection whole."""
+        if poller.cancelled() or (error := poller.exception()) is None:
+            return
+        self.close_code = getattr(error, "code", None)
+        log.info("discord.voice_closed", code=self.close_code, why=type(error).__name__)
+        if not self._over.is_set():
+            spawn(self._connection.disconnect(), name="discord.disconnect")
 
     async def over(self) -> None:
         """Until the connection has ended, whoever ended it."""
