@@ -172,16 +172,7 @@ class AudioConsumer(SessionConsumer):
         self, session: VoiceSession, person: Participant, address: AudioAddress
     ) -> Capture:
         """A capture that goes on where the stream's last one was, if it had one."""
-        track = Track(
-            session.pk,
-            session.public_id,
-            person.pk,
-            person.public_id,
-            person.name,
-            rate=address.rate,
-            started_at=session.started_at,
-            recorded=session.record,
-        )
+        track = Track.of(session, person, rate=address.rate)
         assert session.started_at is not None  # active sessions have a time zero
         origin, received = None, 0
         if address.stream:

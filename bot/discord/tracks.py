@@ -70,9 +70,8 @@ class DiscordTracks:
 
     def hear(self, heard: Heard) -> None:
         """Take a packet, on any thread: the loop is woken once for many."""
-        is_first = not self._inbox
         self._inbox.append(heard)
-        if is_first:
+        if len(self._inbox) == 1:  # else the loop has not yet seen the one before
             self._loop.call_soon_threadsafe(self._take_all)
 
     async def leave(self) -> None:
@@ -137,16 +136,7 @@ class DiscordTracks:
 
     def _hold(self, speaker: _Speaker, person: Participant) -> Held[PacketCapture]:
         assert self._session.started_at is not None  # active sessions have a time zero
-        track = Track(
-            self._session.pk,
-            self._session.public_id,
-            person.pk,
-            person.public_id,
-            person.name,
-            rate=TIMELINE_RATE,
-            started_at=self._session.started_at,
-            recorded=self._session.record,
-        )
+        track = Track.of(self._session, person, rate=TIMELINE_RATE)
         capture = PacketCapture(
             track, started_at=self._session.started_at, sinks=open_sinks(track)
         )

@@ -95,17 +95,7 @@ class CallTracks:
             )
 
     def _track(self, side: Side, rate: int) -> Track:
-        person = self.person(side)
-        return Track(
-            self._session.pk,
-            self._session.public_id,
-            person.pk,
-            person.public_id,
-            person.name,
-            rate=rate,
-            started_at=self._session.started_at,
-            recorded=self._session.record,
-        )
+        return Track.of(self._session, self.person(side), rate=rate)
 
     def _hold(self, side: Side, track: Track, sinks: list[Sink]) -> Capture:
         assert self._session.started_at is not None  # active sessions have a time zero

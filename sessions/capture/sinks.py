@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sessions.audio.frames import Frame, Placed
+    from sessions.models import Participant, VoiceSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,20 @@ class Track:
     rate: int = 16_000
     started_at: datetime | None = None
     recorded: bool = False
+
+    @classmethod
+    def of(cls, session: VoiceSession, person: Participant, *, rate: int) -> Track:
+        """The track of somebody in a session."""
+        return cls(
+            session.pk,
+            session.public_id,
+            person.pk,
+            person.public_id,
+            person.name,
+            rate=rate,
+            started_at=session.started_at,
+            recorded=session.record,
+        )
 
 
 class Sink(Protocol):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import davey
 import discord
 import nacl.secret
+from scene import eventually
 
 from fakecord.entities import Channel
 from fakecord.people import Person
@@ -18,6 +19,7 @@ from fakecord.rtp import SILENCE
 from fakecord.server import FakeDiscord
 
 INTENTS = discord.Intents(guilds=True, voice_states=True)
+until = partial(eventually, within_s=5.0)
 
 
 class Reader:
@@ -84,13 +86,6 @@ async def connected(
     finally:
         if vc.is_connected():  # else it waits ten seconds for an event in vain
             await vc.disconnect()
-
-
-async def until(condition: Callable[[], Any], *, within_s: float = 5.0) -> None:
-    until_ = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until_, f"not within {within_s} s"
-        await asyncio.sleep(0.01)
 
 
 async def gone(server: FakeDiscord, channel: Channel) -> None:
