@@ -272,9 +272,9 @@ async def serve_calls(port: int, *, talks: bool) -> None:
     from dataclasses import replace
 
     from bot.phone import conversation, server
-    from bot.phone.playout import Piece
     from bot.phone.talking import build_talking
     from bot.phone.warmup import warm_up
+    from bot.voice.playout import Piece
 
     minute = speech(1.0)
 

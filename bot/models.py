@@ -1,4 +1,6 @@
-"""The tables of the bot. `bot.phone.calls` writes the phone's."""
+"""The tables of the bot. `bot.phone.calls` writes the phone's, `bot.discord.deeds` and
+`bot.discord.optouts` those of Discord.
+"""
 
 from __future__ import annotations
 
@@ -44,3 +46,57 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"call {self.uuid}"
+
+
+class DiscordCall(models.Model):
+    """What we did in a guild for one session, until all of it is undone again.
+
+    Written before the deed where that is possible: what a process leaves behind when
+    it dies, another finds here.
+    """
+
+    # Gone with its session's deletion; what is still to be undone stays.
+    session = models.OneToOneField(
+        "voice_sessions.VoiceSession",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="discord",
+    )
+    guild_id = models.CharField(max_length=32)
+    user_id = models.CharField(max_length=32)
+    text_channel_id = models.CharField(max_length=32, blank=True, default="")
+    locale = models.CharField(max_length=16, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    # The private room: its name from before it is made, its id from then until it is
+    # deleted.
+    room_name = models.CharField(max_length=100, blank=True, default="")
+    room_id = models.CharField(max_length=32, blank=True, default="")
+    # Our nickname while we record, "" when it is ours again; and the one before.
+    nickname = models.CharField(max_length=32, blank=True, default="")
+    nickname_before = models.CharField(max_length=32, blank=True, default="")
+    # The channel whose status says that we record.
+    status_on = models.CharField(max_length=32, blank=True, default="")
+    panel_id = models.CharField(max_length=32, blank=True, default="")
+    # The event up to which the text channel has the lines.
+    mirrored_to = models.PositiveBigIntegerField(default=0)
+    undone_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-pk"]
+        indexes: ClassVar = [models.Index(fields=["undone_at", "guild_id"])]
+
+    def __str__(self) -> str:
+        return f"Discord call {self.pk} in guild {self.guild_id}"
+
+
+class OptOut(models.Model):
+    """Somebody on Discord whose voice is never kept, nor written down."""
+
+    user_id = models.CharField(max_length=32, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"opt-out {self.pk}"

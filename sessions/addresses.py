@@ -20,10 +20,20 @@ def of(session: VoiceSession, *, base: HttpRequest) -> dict[str, str]:
     whoever may open the session."""
     root = settings.PUBLIC_URL or base.build_absolute_uri("/").rstrip("/")
     sockets = root.replace("http", "ws", 1)
-    query = f"?{urlencode({'token': access.token_of(session)})}"
+    query = _query(session)
     return {
         "page_url": f"{root}/session/{session.public_id}{query}",
         "audio_url": f"{sockets}/session/{session.public_id}/audio{query}",
         "live_url": f"{sockets}/session/{session.public_id}/live{query}",
         "events_url": f"{root}/api/sessions/{session.public_id}/events{query}",
     }
+
+
+def page_of(session: VoiceSession) -> str:
+    """Its page, for whoever is told outside of the web: absolute, with the token."""
+    root = settings.PUBLIC_URL or f"http://{settings.WEB_HOST}:{settings.WEB_PORT}"
+    return f"{root}/session/{session.public_id}{_query(session)}"
+
+
+def _query(session: VoiceSession) -> str:
+    return f"?{urlencode({'token': access.token_of(session)})}"

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from sessions import lifecycle, participants, queries
+from sessions import lifecycle, participants, queries, queue
 from sessions.capture.registry import registry
 from sessions.models import State, VoiceSession
 
@@ -65,6 +65,7 @@ async def close(session_id: int, *, reason: str) -> bool:
         ("captures", lambda pk: registry().stop(pk)),
         ("others", _others_stopped),
         ("people", database_sync_to_async(participants.leave_all)),
+        ("slot", database_sync_to_async(queue.release)),
     ]
     for name, step in steps:
         try:

@@ -1,8 +1,8 @@
 """The tables of a conversation: fields, constraints and what follows from them.
 
 Who writes them: `lifecycle` the session's state, `participants` the people,
-`recordings` the files, `events` the log. Nobody else, and no `save()` override
-anywhere.
+`recordings` the files, `events` the log, `queue` the requests. Nobody else, and no
+`save()` override anywhere.
 """
 
 from __future__ import annotations
@@ -258,3 +258,66 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"token {self.pk} {self.label}".strip()
+
+
+class VoiceRequest(models.Model):
+    """Somebody's wish for a session, from the queue to its end.
+
+    Their place is the primary key's: what is put back waits where it waited.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        SERVED = "served"  # holds a slot, for as long as its lease runs
+        DONE = "done"
+        DROPPED = "dropped"  # left the queue, or came to nothing before its session
+
+    source = models.CharField(max_length=16, choices=Source)
+    # As the source names them, like a session's. `channel_id` is the channel to record
+    # in; "" asks for a private room.
+    guild_id = models.CharField(max_length=32)
+    channel_id = models.CharField(max_length=64, blank=True, default="")
+    text_channel_id = models.CharField(max_length=64, blank=True, default="")
+    user_id = models.CharField(max_length=64)
+    user_name = models.CharField(max_length=80, blank=True, default="")
+    language = models.CharField(max_length=8, blank=True, default="")
+    record = models.BooleanField(default=True)
+    # Of the person who asks: the language we answer in.
+    locale = models.CharField(max_length=16, blank=True, default="")
+    # The message that shows their place, "" while there is none.
+    message_id = models.CharField(max_length=32, blank=True, default="")
+    # What is known of a person goes with their session.
+    session = models.ForeignKey(
+        VoiceSession,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="requests",
+    )
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    created_at = models.DateTimeField(default=timezone.now)
+    # When it got its slot: the last time, if it had to wait again.
+    granted_at = models.DateTimeField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    # The process that serves it, or did.
+    holder = models.CharField(max_length=100, blank=True, default="")
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        indexes: ClassVar = [models.Index(fields=["state", "id"])]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="voice_request_waits_once",
+                fields=["source", "guild_id", "user_id"],
+                condition=models.Q(state="waiting"),
+            ),
+            models.CheckConstraint(
+                name="voice_request_served_has_a_lease",
+                condition=~models.Q(state="served")
+                | models.Q(leased_until__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"request {self.pk}"

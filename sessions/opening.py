@@ -68,3 +68,28 @@ def open_session(
     lifecycle.advance(session.pk, State.ACTIVE, now=started_at)
     session.refresh_from_db()
     return session
+
+
+def request_session(
+    *,
+    source: Source,
+    guild_id: str,
+    channel_id: str,
+    user_id: str,
+    title: str = "",
+    language: str = "",
+    record: bool = True,
+) -> VoiceSession:
+    """Make a session for a request that got its slot: somebody's who is yet to come.
+
+    Requested, without time zero; its log begins with where `lifecycle` takes it next.
+    """
+    return VoiceSession.objects.create(
+        source=source,
+        guild_id=guild_id,
+        channel_id=channel_id,
+        user_id=user_id,
+        title=title,
+        language=language,
+        record=record,
+    )

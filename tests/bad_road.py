@@ -7,6 +7,7 @@ on changed, pass only a part of the answer back, or tear the line.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -53,13 +54,19 @@ class Exchange:
     client: socket.socket
     upstream: tuple[str, int]
     over: threading.Event
+    upstream_turn: threading.Lock
+    """One request at a time: none that was given up overtakes what was asked since."""
 
     def forward(
         self, request: Request | None = None, *, sent: int | None = None
     ) -> bytes:
         """Ask the server; its whole answer. `sent`: stop after so much of the body."""
         request = request or self.request
-        with socket.create_connection(self.upstream, PATIENCE_S) as line:
+        with (
+            self.upstream_turn,
+            socket.create_connection(self.upstream, PATIENCE_S) as line,
+        ):
+            self._raise_if_given_up()
             line.sendall(request.head(length=len(request.body)))
             line.sendall(request.body[:sent])
             if sent is not None:
@@ -68,6 +75,12 @@ class Exchange:
 
     def answer(self, data: bytes) -> None:
         self.client.sendall(data)
+
+    def _raise_if_given_up(self) -> None:
+        """Who lost patience has asked again: its first try must not come after that."""
+        waiting, _, _ = select.select([self.client], [], [], 0)
+        if waiting and not self.client.recv(1, socket.MSG_PEEK):
+            raise TornError
 
 
 Fault = Callable[[Exchange], None]
@@ -191,6 +204,7 @@ class Road:
         assert there.port
         self._upstream = (there.hostname, there.port)
         self._over = threading.Event()
+        self._upstream_turn = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lines: list[threading.Thread] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -244,7 +258,9 @@ class Road:
         half = fault is resets_in_mid_body
         request = replace(head, body=read_body(client, head, begun, half=half))
         self.seen.append(request)
-        fault(Exchange(request, client, self._upstream, self._over))
+        fault(
+            Exchange(request, client, self._upstream, self._over, self._upstream_turn)
+        )
 
     def _serve(self, client: socket.socket) -> None:
         with client:

@@ -1,4 +1,4 @@
-"""Every setting, from the environment, with its default. The only reader of os.environ.
+"""Every setting, from the environment, with its default.
 
 A variable `X` may also be given as `X_FILE`, a path whose content is the value, where
 the helper is `envsecret`. The README's table is held against this file by a test.
@@ -6,120 +6,31 @@ the helper is `envsecret`. The README's table is held against this file by a tes
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
 import structlog
-from django.core.exceptions import ImproperlyConfigured
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+from voiceproject.environment import (
+    BASE_DIR,
+    envbool,
+    envchoice,
+    envfloat,
+    envint,
+    envlist,
+    envnumbers,
+    envpath,
+    envsecret,
+    envstr,
+    envtexts,
+    kept_secret_key,
+)
 
 # Libraries that report home by themselves: onnxruntime since 1.29 (to Microsoft, from
 # C++, with a device id kept on disk), huggingface_hub. Not from here, whoever asks.
 os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-
-
-def envstr(name: str, default: str) -> str:
-    return os.environ.get(name, default).strip()
-
-
-def envint(name: str, default: int, *, least: int = 0) -> int:
-    value = _number(name, str(default), int)
-    return int(_at_least(name, value, least))
-
-
-def envfloat(name: str, default: float, *, least: float = 0.0) -> float:
-    value = _number(name, str(default), float)
-    return _at_least(name, value, least)
-
-
-def envbool(name: str, *, default: bool) -> bool:
-    words = {"true": True, "1": True, "false": False, "0": False, "": default}
-    value = os.environ.get(name, "").strip().lower()
-    if value not in words:
-        raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}")
-    return words[value]
-
-
-def envlist(name: str, default: str) -> list[str]:
-    return [item.strip() for item in envstr(name, default).split(",") if item.strip()]
-
-
-def envchoice(name: str, default: str, *, of: tuple[str, ...]) -> str:
-    value = envstr(name, default)
-    if value not in of:
-        raise ImproperlyConfigured(f"{name} must be one of {', '.join(of)}: {value!r}")
-    return value
-
-
-def envpath(name: str, default: Path) -> Path:
-    """A path; a relative one is meant from the project's folder."""
-    return (BASE_DIR / envstr(name, str(default))).resolve()
-
-
-def envsecret(name: str, default: str) -> str:
-    """`X`, or the content of the file named by `X_FILE`."""
-    path = os.environ.get(f"{name}_FILE", "").strip()
-    if not path:
-        return envstr(name, default)
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as e:
-        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {path}") from e
-
-
-def envtexts(name: str, default: str) -> dict[str, str]:
-    """Texts by language, from JSON; `*` is any other language, as is a plain text."""
-    value = envstr(name, default)
-    if not value.startswith("{"):
-        return {"*": value} if value else {}
-    try:
-        texts = json.loads(value)
-    except ValueError as e:
-        raise ImproperlyConfigured(f"{name} is not JSON: {e}") from e
-    if not all(isinstance(text, str) for text in texts.values()):
-        raise ImproperlyConfigured(f"{name} must name one text for each language")
-    return {language.strip().lower(): text for language, text in texts.items()}
-
-
-def _number(name: str, default: str, kind: type[int] | type[float]) -> float:
-    value = os.environ.get(name, "").strip() or default
-    try:
-        return kind(value)
-    except ValueError as e:
-        message = f"{name} must be a number ({kind.__name__}), not {value!r}"
-        raise ImproperlyConfigured(message) from e
-
-
-def _at_least(name: str, value: float, least: float) -> float:
-    if not value >= least or value == float("inf"):
-        raise ImproperlyConfigured(f"{name} must be at least {least}, not {value}")
-    return value
-
-
-def _kept_secret_key(path: Path) -> str:
-    """The key of an embedded installation: made once, readable by its owner only."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(50))
-    try:
-        os.link(draft, path)  # the first process to come here wins, whole
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return path.read_text(encoding="ascii").strip()
-
 
 # --- where things are -------------------------------------------------------------
 
@@ -132,7 +43,7 @@ PUBLIC_URL = envstr("PUBLIC_URL", "").rstrip("/")
 # --- Django -----------------------------------------------------------------------
 
 DEBUG = envbool("DEBUG", default=False)
-SECRET_KEY = envsecret("SECRET_KEY", "") or _kept_secret_key(DATA_DIR / "secret_key")
+SECRET_KEY = envsecret("SECRET_KEY", "") or kept_secret_key(DATA_DIR / "secret_key")
 # This machine asks itself how it is; people use the public address.
 ALLOWED_HOSTS = [*envlist("ALLOWED_HOSTS", ""), "localhost", "127.0.0.1", "[::1]"]
 if PUBLIC_URL:
@@ -403,6 +314,35 @@ CALL_GREETING_INTERRUPTIBLE = envbool("CALL_GREETING_INTERRUPTIBLE", default=Fal
 # Where the bot process says how it is.
 BOT_HEALTH_HOST = envstr("BOT_HEALTH_HOST", "127.0.0.1")
 BOT_HEALTH_PORT = envint("BOT_HEALTH_PORT", 8080)
+
+# --- discord ----------------------------------------------------------------------
+
+DISCORD_TOKEN = envsecret("DISCORD_TOKEN", "")
+# The dotted path of a function that gives another aiohttp connector: the test Discord.
+DISCORD_CONNECTOR = envstr("DISCORD_CONNECTOR", "")
+# Which shards this process serves, of how many; by itself all of them.
+SHARD_IDS = envnumbers("SHARD_IDS", "")
+SHARD_COUNT = envint("SHARD_COUNT", 0)
+# Off without it: reading messages is a privilege that Discord has to grant.
+COMMAND_PREFIX = envstr("COMMAND_PREFIX", "")
+ENABLE_VOICE_FEATURES = envbool("ENABLE_VOICE_FEATURES", default=True)
+# How long a new room waits for whoever asked for it.
+VOICE_TIMEOUT = envfloat("VOICE_TIMEOUT", 60.0, least=1.0)
+# A call in which nobody speaks for so long is over; 0: never.
+VOICE_INACTIVITY_S = envfloat("VOICE_INACTIVITY_S", 300.0)
+# Calls at once, all bots together; 0: no limit.
+VOICE_MAX_ACTIVE = envint("VOICE_MAX_ACTIVE", 0)
+# The category, by name or id, in which rooms are made; none: at the top.
+VOICE_CATEGORY = envstr("VOICE_CATEGORY", "")
+# Discord ids; where there are some, nobody else's voice is kept.
+VOICE_WHITELIST = envnumbers("VOICE_WHITELIST", "")
+# Whether a call is refused where our nickname cannot say that it is recorded.
+VOICE_REQUIRE_NICKNAME = envbool("VOICE_REQUIRE_NICKNAME", default=True)
+# Whether the lines are written into the text channel while people talk.
+VOICE_MIRROR = envbool("VOICE_MIRROR", default=True)
+# In which calls the responder answers: in private rooms, in all, in none.
+VOICE_RESPONDER = envchoice("VOICE_RESPONDER", "rooms", of=("rooms", "all", "none"))
+LOGS_DIR = envpath("LOGS_DIR", DATA_DIR / "logs")
 
 # --- voice: what we say, and who thinks of it ---------------------------------------
 

@@ -18,6 +18,8 @@ from discord.gateway import DiscordVoiceWebSocket
 from discord.utils import MISSING
 from discord.voice_state import ConnectionFlowState, VoiceConnectionState
 
+from bot.discord import closes
+from bot.discord.closes import Remedy
 from bot.discord.receive import Receiver, Sink
 from sessions.background import spawn
 
@@ -45,6 +47,14 @@ class WebSocket(DiscordVoiceWebSocket):
 
     _connection: Connection
 
+    async def poll_event(self) -> None:
+        try:
+            await super().poll_event()
+        except discord.ConnectionClosed as e:
+            # discord.py keeps some of them to itself.
+            self._connection.close_code = e.code
+            raise
+
     async def received_binary_message(self, msg: bytes) -> None:
         if msg[2] in ANNOUNCED:
             self._connection.transition = int.from_bytes(msg[3:5], "big")
@@ -61,6 +71,8 @@ class Connection(VoiceConnectionState):
 
     transition = 0
     """The newest change of the group's keys."""
+    close_code: int | None = None
+    """The voice gateway's, when it closed; also when it is gone on with elsewhere."""
 
     async def renew_keys(self) -> None:
         """Ask the group to take us out and in again: our keys are not theirs."""
@@ -83,6 +95,7 @@ class Connection(VoiceConnectionState):
             self, resume=resume, hook=self.hook, seq_ack=seq_ack
         )
         self.state = ConnectionFlowState.websocket_connected
+        self.close_code = None
         return ws
 
     def _wake_reader(self) -> None:
@@ -114,12 +127,33 @@ class ListeningClient(discord.VoiceClient):
         )
         self._connection.add_socket_listener(self.receiver.datagram)
         self._over = asyncio.Event()
-        self.close_code: int | None = None
-        """Of the voice gateway, when it ended the connection: see `closes`."""
+        self._has_broken = False
         self._keepalive: asyncio.Task[None] | None = None
 
     def create_connection_state(self) -> Connection:
         return Connection(self, hook=self._told)
+
+    @property
+    def close_code(self) -> int | None:
+        """The voice gateway's, when it ended the connection."""
+        return self._connection.close_code
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do about the end of this connection."""
+        if not self.is_over or self._has_broken or self.close_code is not None:
+            return closes.remedy(self.close_code)
+        return Remedy.LEAVE  # the main gateway told us that we are out
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    async def leave(self) -> None:
+        """Out of the channel, in whatever state the connection is. Does not wait for
+        Discord's word that we are: whoever was forgotten never gets it."""
+        if not self.is_over:
+            await self._connection.disconnect()
 
     async def connect(self, **how: Any) -> None:
         await super().connect(**how)
@@ -138,9 +172,9 @@ class ListeningClient(discord.VoiceClient):
         the connection whole."""
         if poller.cancelled() or (error := poller.exception()) is None:
             return
-        self.close_code = getattr(error, "code", None)
+        self._has_broken = True
         log.info("discord.voice_closed", code=self.close_code, why=type(error).__name__)
-        if not self._over.is_set():
+        if not self.is_over:
             spawn(self._connection.disconnect(), name="discord.disconnect")
 
     async def over(self) -> None:

@@ -23,6 +23,7 @@ from sessions.capture.packets import PacketCapture
 from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
 from sessions.errors import VoiceError
+from transcripts import live
 
 if TYPE_CHECKING:
     from bot.discord.receive import Heard
@@ -57,22 +58,31 @@ class DiscordTracks:
         *,
         name_of: Callable[[int], str],
         stopped: Stopped,
+        speaks: Callable[[float], None] | None = None,
     ) -> None:
-        """`name_of` a user; `stopped` is told when the session ends elsewhere."""
+        """`name_of` a user; `stopped` is told when the session ends elsewhere;
+        `speaks` how long somebody has spoken, whenever it changes."""
         self._session = session
         self._name_of = name_of
         self._stopped = stopped
+        self._speaks = speaks
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Heard] = deque()
         self._speakers: dict[int, _Speaker] = {}
         self._openings: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._count = 0
 
     def hear(self, heard: Heard) -> None:
         """Take a packet, on any thread: the loop is woken once for many."""
         self._inbox.append(heard)
         if len(self._inbox) == 1:  # else the loop has not yet seen the one before
             self._loop.call_soon_threadsafe(self._take_all)
+
+    @property
+    def speakers(self) -> int:
+        """How many have spoken."""
+        return self._count
 
     async def leave(self) -> None:
         """Write down what was heard, and take everybody off the list. May be called
@@ -100,6 +110,7 @@ class DiscordTracks:
         speaker = self._speakers.get(heard.user)
         if speaker is None:
             speaker = self._speakers[heard.user] = _Speaker(heard.user)
+            self._count += 1
             opening = spawn(self._open(speaker), name="discord.track")
             self._openings.add(opening)
             opening.add_done_callback(self._openings.discard)
@@ -122,6 +133,8 @@ class DiscordTracks:
                     raise
                 log.warning("discord.not_joined", session=self._session.pk)
                 await asyncio.sleep(AGAIN_S)
+        if self._speaks is not None:
+            live.room().watch(speaker.person.pk, self._speaks)
         speaker.held = self._hold(speaker, speaker.person)
         while speaker.waiting:
             _offer(speaker.held, speaker.waiting.popleft())
@@ -149,6 +162,7 @@ class DiscordTracks:
             await speaker.held.capture.close()
             registry().remove(speaker.held)
         if speaker.person is not None:
+            live.room().unwatch(speaker.person.pk)
             await database_sync_to_async(participants.leave)(
                 self._session.pk, speaker.person.pk, connection=speaker.connection
             )

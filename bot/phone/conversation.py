@@ -21,11 +21,11 @@ from django.db import transaction
 
 from bot.phone import actions, calls
 from bot.phone.call import Call
-from bot.phone.calllog import CallLog
 from bot.phone.dialogue import Saved, Turn
-from bot.phone.mouth import Block, PhoneMouth
 from bot.phone.states import InvalidTransitionError
 from bot.phone.tracks import CallTracks, Side
+from bot.voice.calllog import CallLog
+from bot.voice.mouth import Block, LineMouth
 from bot.voice.responder import port
 from bot.voice.turns import Turns
 from sessions import events, finish
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from bot.models import Call as CallRow
     from bot.phone.line import Line
-    from bot.phone.playout import Piece
     from bot.phone.protocol import Audio
     from bot.phone.talking import Talking
+    from bot.voice.playout import Piece
     from sessions.models import VoiceSession
 
 log = structlog.get_logger(__name__)
@@ -114,7 +114,7 @@ class Conversation:
         self._talking = talking
         self._clock, self._wall = clock, wall
         self._log = CallLog(self._session.pk)
-        self._mouth = PhoneMouth(
+        self._mouth = LineMouth(
             line,
             begun=self._block_begun,
             closed=self._block_closed,

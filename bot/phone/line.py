@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from bot.phone import protocol
 from bot.phone.intake import Intake
-from bot.phone.playout import Piece, Playout
 from bot.phone.protocol import Audio, Decoder, Digit, HungUp, Identified, ProtocolError
 from bot.phone.unread import Unread
+from bot.voice.playout import Piece, Playout
 
 if TYPE_CHECKING:
     from uuid import UUID

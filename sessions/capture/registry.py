@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,11 +78,21 @@ class Held(Generic[C]):
     connection: str
 
 
+@dataclass(frozen=True, eq=False)
+class Host:
+    """Whoever holds a session together here, whether anybody speaks in it or not."""
+
+    session_id: int
+    stop: Callable[[Stop], Coroutine[Any, Any, None]]
+    """As a `Held`'s, and more than once: its captures are stopped beside it."""
+
+
 class Registry:
     """What one event loop captures and shows."""
 
     def __init__(self) -> None:
         self._held: set[Held[Live]] = set()
+        self._hosts: set[Host] = set()
         self._noted: set[Held[Live]] = set()
         self._viewers: Counter[int] = Counter()
         self._keeper: asyncio.Task[None] | None = None
@@ -105,11 +115,23 @@ class Registry:
     async def stop(self, session_id: int) -> None:
         """End every capture of a session here, and wait until each is written down."""
         theirs = [h for h in self._held if h.capture.track.session_id == session_id]
-        await stop_each(theirs, Stop.ENDED)
+        hosts = [h for h in self._hosts if h.session_id == session_id]
+        await stop_each([*theirs, *hosts], Stop.ENDED)
 
     async def shut_down(self) -> None:
         """The process ends: write down what was heard, and ask everybody to return."""
-        await stop_each(list(self._held), Stop.RESTARTING)
+        await stop_each([*self._held, *self._hosts], Stop.RESTARTING)
+
+    @contextmanager
+    def hosting(self, host: Host) -> Iterator[None]:
+        """Its session is held together here for as long as the block lasts: its heart
+        beats, and its host is told of its end."""
+        self._hosts.add(host)
+        try:
+            with self.viewing(host.session_id):
+                yield
+        finally:
+            self._hosts.discard(host)
 
     @contextmanager
     def viewing(self, session_id: int) -> Iterator[None]:
@@ -187,6 +209,7 @@ class Registry:
 
     async def _watch(self) -> None:
         captured = {h.capture.track.session_id for h in self._held}
+        captured |= {h.session_id for h in self._hosts}
         if not captured:
             return
         still = await database_sync_to_async(queries.still_open)(captured)
@@ -200,10 +223,10 @@ def stream_of(capture: Live) -> Stream:
     return Stream(capture.track.participant_id, capture.origin, capture.secured)
 
 
-async def stop_each(captures: list[Held[Live]], why: Stop) -> None:
+async def stop_each(running: Sequence[Held[Live] | Host], why: Stop) -> None:
     """Stop all of them, together; raises an ExceptionGroup when some failed."""
     results = await asyncio.gather(
-        *(held.stop(why) for held in captures), return_exceptions=True
+        *(one.stop(why) for one in running), return_exceptions=True
     )
     errors = [e for e in results if isinstance(e, Exception)]
     if errors:

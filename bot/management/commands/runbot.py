@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from bot import process
-from bot.process import NoPhoneError, Only
+from bot.process import NoDiscordError, NoPhoneError, Only
 
 try:
     from uvloop import new_event_loop
@@ -42,5 +42,5 @@ class Command(BaseCommand):
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(process.run(only))
-        except NoPhoneError as e:
+        except (NoPhoneError, NoDiscordError) as e:
             raise CommandError(str(e)) from e

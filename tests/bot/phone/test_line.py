@@ -11,8 +11,8 @@ import pytest
 from bot.phone.intake import BURST_S
 from bot.phone.line import UNSENT_MAX_BYTES, Line
 from bot.phone.pacing import Ticker
-from bot.phone.playout import Piece
 from bot.phone.protocol import Audio
+from bot.voice.playout import Piece
 
 UUID = uuid.uuid4()
 HELLO = b"\x01\x00\x10" + UUID.bytes

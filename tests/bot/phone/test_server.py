@@ -29,11 +29,12 @@ from bot.phone import intake, line, tracks
 from bot.phone import server as phone_server
 from bot.phone.caller import Caller, is_sound
 from bot.phone.conversation import Answered, Conversation
-from bot.phone.playout import Piece
 from bot.phone.protocol import RATES
 from bot.phone.server import PhoneServer
 from bot.phone.talking import build_talking
 from bot.phone.watchdog import HUNG_S, LOOK_S, Watchdog
+from bot.voice import owntrack
+from bot.voice.playout import Piece
 from sessions import finish
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.capture.sinks import Track
@@ -63,7 +64,7 @@ class Ears:
 def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
     made = Ears()
     monkeypatch.setattr(tracks, "open_sinks", made)
-    monkeypatch.setattr(tracks, "record", lambda _: None)
+    monkeypatch.setattr(owntrack, "record", lambda _: None)
     monkeypatch.setattr(finish, "ring", lambda _: None)
     monkeypatch.setattr(finish, "OTHERS_DEADLINE_S", 0.2)
     return made

@@ -113,7 +113,8 @@ def test_a_bad_part_spoils_nothing(
     client.close()
     assert not open_uploads.get("Uploads")
     road.chooser = lambda _: None
-    storage.put(KEY, small_parts, content_type=MP3)
+    patient = making(replace(hurried, read_timeout_s=10.0))
+    patient.put(KEY, small_parts, content_type=MP3)
     assert fetched(making(in_moto), KEY, tmp_path) == small_parts.read_bytes()
 
 

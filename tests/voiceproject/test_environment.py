@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from voiceproject import settings
+from voiceproject import environment
 
 NAME = "PARLEY_TEST_VALUE"
 
@@ -22,22 +22,22 @@ def given(monkeypatch: pytest.MonkeyPatch, value: str, *, name: str = NAME) -> N
 
 
 def test_it_uses_the_default_for_what_is_not_set() -> None:
-    assert settings.envstr(NAME, "a") == "a"
-    assert settings.envint(NAME, 3) == 3
-    assert settings.envfloat(NAME, 0.5) == 0.5
-    assert settings.envbool(NAME, default=True) is True
-    assert settings.envlist(NAME, "a,b") == ["a", "b"]
-    assert settings.envchoice(NAME, "a", of=("a", "b")) == "a"
-    assert settings.envsecret(NAME, "s") == "s"
+    assert environment.envstr(NAME, "a") == "a"
+    assert environment.envint(NAME, 3) == 3
+    assert environment.envfloat(NAME, 0.5) == 0.5
+    assert environment.envbool(NAME, default=True) is True
+    assert environment.envlist(NAME, "a,b") == ["a", "b"]
+    assert environment.envchoice(NAME, "a", of=("a", "b")) == "a"
+    assert environment.envsecret(NAME, "s") == "s"
 
 
 def test_it_uses_the_default_for_an_empty_number_or_flag(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given(monkeypatch, "  ")
-    assert settings.envint(NAME, 3) == 3
-    assert settings.envfloat(NAME, 0.5) == 0.5
-    assert settings.envbool(NAME, default=True) is True
+    assert environment.envint(NAME, 3) == 3
+    assert environment.envfloat(NAME, 0.5) == 0.5
+    assert environment.envbool(NAME, default=True) is True
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_it_reads_flags(
     monkeypatch: pytest.MonkeyPatch, value: str, *, expected: bool
 ) -> None:
     given(monkeypatch, value)
-    assert settings.envbool(NAME, default=not expected) is expected
+    assert environment.envbool(NAME, default=not expected) is expected
 
 
 @pytest.mark.parametrize("value", ["yes", "on", "2", "Tru", "None"])
@@ -57,7 +57,7 @@ def test_it_refuses_a_flag_that_is_none(
 ) -> None:
     given(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match=NAME):
-        settings.envbool(NAME, default=False)
+        environment.envbool(NAME, default=False)
 
 
 @pytest.mark.parametrize("value", ["x", "1.5", "1e3", "0x10", "-1", "0"])
@@ -66,7 +66,7 @@ def test_it_refuses_a_whole_number_that_is_none_or_too_small(
 ) -> None:
     given(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match=NAME):
-        settings.envint(NAME, 3, least=1)
+        environment.envint(NAME, 3, least=1)
 
 
 @pytest.mark.parametrize("value", ["x", "1,5", "-0.1", "nan", "inf", "-inf"])
@@ -75,7 +75,7 @@ def test_it_refuses_a_number_that_is_none_or_without_end(
 ) -> None:
     given(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match=NAME):
-        settings.envfloat(NAME, 0.5)
+        environment.envfloat(NAME, 0.5)
 
 
 def test_it_refuses_a_choice_that_is_not_offered(
@@ -83,22 +83,22 @@ def test_it_refuses_a_choice_that_is_not_offered(
 ) -> None:
     given(monkeypatch, "c")
     with pytest.raises(ImproperlyConfigured, match="one of a, b"):
-        settings.envchoice(NAME, "a", of=("a", "b"))
+        environment.envchoice(NAME, "a", of=("a", "b"))
 
 
 def test_it_splits_lists_and_leaves_out_empty_items(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given(monkeypatch, " a, ,b ,")
-    assert settings.envlist(NAME, "") == ["a", "b"]
+    assert environment.envlist(NAME, "") == ["a", "b"]
 
 
 def test_it_takes_a_relative_path_from_the_project(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given(monkeypatch, "elsewhere/data")
-    found = settings.envpath(NAME, Path("unused"))
-    assert found == settings.BASE_DIR / "elsewhere" / "data"
+    found = environment.envpath(NAME, Path("unused"))
+    assert found == environment.BASE_DIR / "elsewhere" / "data"
 
 
 def test_it_reads_a_secret_from_a_file(
@@ -107,7 +107,7 @@ def test_it_reads_a_secret_from_a_file(
     (tmp_path / "secret").write_text("from the file\n", encoding="utf-8")
     given(monkeypatch, "from the environment")
     given(monkeypatch, str(tmp_path / "secret"), name=f"{NAME}_FILE")
-    assert settings.envsecret(NAME, "") == "from the file"
+    assert environment.envsecret(NAME, "") == "from the file"
 
 
 def test_it_refuses_a_secret_file_that_is_not_there(
@@ -115,14 +115,14 @@ def test_it_refuses_a_secret_file_that_is_not_there(
 ) -> None:
     given(monkeypatch, str(tmp_path / "absent"), name=f"{NAME}_FILE")
     with pytest.raises(ImproperlyConfigured, match=f"{NAME}_FILE"):
-        settings.envsecret(NAME, "default")
+        environment.envsecret(NAME, "default")
 
 
 def test_it_makes_the_secret_key_once_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "made" / "secret_key"
-    first = settings._kept_secret_key(path)
+    first = environment.kept_secret_key(path)
     assert len(first) >= 50
-    assert settings._kept_secret_key(path) == first
+    assert environment.kept_secret_key(path) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
 
@@ -131,15 +131,16 @@ def test_processes_that_start_at_once_agree_on_the_secret_key(tmp_path: Path) ->
     """Without Django: four processes wait at a door, then make the key together."""
     path = tmp_path / "secret_key"
     program = (
-        "import sys; from pathlib import Path; from voiceproject import settings as s;"
+        "import sys; from pathlib import Path;"
+        "from voiceproject import environment as s;"
         "print('here', flush=True); sys.stdin.readline();"
-        "print(s._kept_secret_key(Path(sys.argv[1])))"
+        "print(s.kept_secret_key(Path(sys.argv[1])))"
     )
     env = os.environ | {"DATA_DIR": str(tmp_path / "data"), "SECRET_KEY": "given"}
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", program, str(path)],
-            cwd=settings.BASE_DIR,
+            cwd=environment.BASE_DIR,
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -171,7 +172,7 @@ def test_it_reads_texts_by_language(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: dict[str, str]
 ) -> None:
     given(monkeypatch, value)
-    assert settings.envtexts(NAME, "") == expected
+    assert environment.envtexts(NAME, "") == expected
 
 
 @pytest.mark.parametrize("value", ["{", "{}}", '{"en": 1}', '{"en": null}', "{en: a}"])
@@ -180,4 +181,4 @@ def test_it_refuses_texts_that_are_none(
 ) -> None:
     given(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match=NAME):
-        settings.envtexts(NAME, "")
+        environment.envtexts(NAME, "")

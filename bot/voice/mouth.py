@@ -1,27 +1,46 @@
-"""Our side of a call: what we say goes out on the line, onto a track, into the text."""
+"""What we say in a call: out on its line, onto a track, into the text.
+
+The line is a telephone's, or a Discord call's. It paces; here is counted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from bot.phone.playout import Piece
+from bot.voice.playout import Piece
 from sessions.audio.frames import TIMELINE_RATE
 
 if TYPE_CHECKING:
-    from bot.phone.line import Line
+    from bot.voice.playout import Playout
     from bot.voice.tts.speaker import Pcm
     from sessions.capture.capture import Capture
 
 log = structlog.get_logger(__name__)
 
 
+class Line(Protocol):
+    """Where frames go out at their pace. Tells a `Mouth` of each, and of each piece."""
+
+    @property
+    def playout(self) -> Playout: ...
+    @property
+    def rate(self) -> int:
+        """Samples a second."""
+
+    def say(self, piece: Piece) -> None:
+        """Say it behind what is being said."""
+
+    def hush(self) -> None:
+        """Stop saying anything, at once."""
+
+
 class Block:
     """One text on its way to be heard, in as many pieces as its voice makes."""
 
-    def __init__(self, mouth: PhoneMouth, text: str, *, is_filler: bool) -> None:
+    def __init__(self, mouth: LineMouth, text: str, *, is_filler: bool) -> None:
         self._mouth = mouth
         self.text = text
         self.is_filler = is_filler
@@ -53,7 +72,7 @@ class Block:
             self._mouth.closed(self)
 
 
-class PhoneMouth:
+class LineMouth:
     """`turns.Mouth` on a line. `begun` and `closed` tell of blocks: the first frame of
     one is out; it was heard, or stopped."""
 

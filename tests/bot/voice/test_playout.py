@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.phone.playout import Piece, Playout
+from bot.voice.playout import Piece, Playout
 
 
 def sound(frames: float, value: int = 1) -> bytes:

@@ -1,0 +1,394 @@
+"""One Discord call: its link, its session, and what is said on all sides.
+
+Holds things together from joining the channel to the last thing undone. Who begins and
+ends it, and why, is `operator`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.utils import timezone
+
+from bot.discord import deeds
+from bot.discord.chat import Chat
+from bot.discord.countdown import Countdown
+from bot.discord.dave import SILENCE
+from bot.discord.follower import Follower
+from bot.discord.link import Link
+from bot.discord.metrics import Ended, VoiceMetrics
+from bot.discord.notices import Notice
+from bot.discord.speak import SpeechOut
+from bot.discord.tracks import DiscordTracks
+from bot.discord.undo import undo
+from bot.voice.calllog import CallLog
+from bot.voice.mouth import Block, LineMouth
+from bot.voice.owntrack import OwnTrack
+from sessions.background import spawn
+from sessions.capture.registry import Host, Stop, registry
+
+if TYPE_CHECKING:
+    from bot.discord.connection import ListeningClient
+    from bot.discord.lines import Line
+    from bot.discord.optouts import Admission
+    from bot.discord.receive import Heard
+    from bot.models import DiscordCall
+    from bot.voice.responder.port import Responder
+    from bot.voice.tts.speaker import Speaker
+    from sessions.capture.capture import Capture
+    from sessions.models import VoiceSession
+
+log = structlog.get_logger(__name__)
+
+EARLY_MAX = 1500
+"""Packets (30 s of one speaker) that wait for time zero."""
+LAST_LINES_S = 60.0
+"""How long the text channel waits behind the end for what was said last."""
+
+Voice = discord.VoiceChannel | discord.StageChannel
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all calls of a process have in common."""
+
+    client: discord.Client
+    responder: Responder
+    speaker: Speaker
+    admission: Admission
+    answers: bool
+    """Whether the responder is one that answers."""
+
+
+class Conversation:
+    """Belongs to the client's event loop. `ended` is told why it must end; `closed`
+    when nothing of it is left here."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        session: VoiceSession,
+        call: DiscordCall,
+        *,
+        asked_at: float,
+        ended: Callable[[Conversation, str], None],
+        closed: Callable[[Conversation], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.session, self.call = session, call
+        self.guild_id, self.user_id = int(session.guild_id), int(session.user_id)
+        self.is_room = bool(call.room_name)
+        self.link: Link | None = None
+        self.is_begun = False
+        self.join_s: float | None = None
+        self._shared = shared
+        self._asked_at = asked_at
+        self._tell_ended, self._tell_closed = ended, closed
+        self._clock = clock
+        self._spoken_at = clock()
+        self._early: deque[Heard] = deque(maxlen=EARLY_MAX)
+        self._switch = threading.Lock()  # of who hears: the reader's thread, the loop
+        self._tracks: DiscordTracks | None = None
+        self._speech: SpeechOut | None = None
+        self._ours: OwnTrack | None = None
+        self._chat: Chat | None = None
+        self._mouth: LineMouth | None = None
+        self._log: CallLog | None = None
+        self._follower: Follower | None = None
+        self._countdown: Countdown | None = None
+        self._hosting = contextlib.ExitStack()
+        self._closing: asyncio.Task[None] | None = None
+
+    # --- how it begins ----------------------------------------------------------------
+
+    @property
+    def locale(self) -> str:
+        return self.call.locale
+
+    @property
+    def channel(self) -> Any:
+        """Where we are, or are to be."""
+        return self.link.channel if self.link is not None else None
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closing is not None
+
+    async def join(self, channel: Voice) -> None:
+        """Into the channel. Raises LinkError."""
+        self._speech = SpeechOut()
+        self.link = Link(
+            self._shared.client,
+            channel,
+            sink=self._hear,
+            accepts=self._shared.admission.admits,
+            ended=lambda reason: self._tell_ended(self, reason),
+            connected=self._connected,
+        )
+        await self.link.open()
+        self.join_s = self._clock() - self._asked_at
+
+    def wait_for_user(self, run_out: Callable[[], None]) -> None:
+        """They have so long to come."""
+        began_at = self._clock()
+        self._count_down(settings.VOICE_TIMEOUT, run_out, since=lambda: began_at)
+
+    async def begin(self, session: VoiceSession) -> None:
+        """The session is active: what is said from its time zero on is kept."""
+        self.session = session
+        self._hosting.enter_context(registry().hosting(Host(session.pk, self._stopped)))
+        tracks = DiscordTracks(
+            session,
+            name_of=self._name_of,
+            stopped=self._stopped,
+            speaks=self._somebody_speaks,
+        )
+        with self._switch:
+            while self._early:
+                tracks.hear(self._early.popleft())
+            self._tracks, self.is_begun = tracks, True
+        await self._begin_to_speak()
+        self._follower = Follower(
+            session, self.call, channel=self._text_channel(), heard=self._line
+        )
+        await self._follower.start()
+        self._spoken_at = self._clock()
+        if settings.VOICE_INACTIVITY_S:
+            self._count_down(
+                settings.VOICE_INACTIVITY_S,
+                lambda: self._tell_ended(self, "inactivity"),
+                since=lambda: self._spoken_at,
+            )
+
+    def say(self, notice: Notice) -> None:
+        if self._chat is not None:
+            self._chat.say(notice)
+
+    # --- what Discord tells -----------------------------------------------------------
+
+    def left(self, user_id: int) -> None:
+        """One of them has gone, and others go on."""
+        if self._tracks is not None:
+            spawn(self._tracks.left(user_id), name="discord.left")
+
+    def moved(self, channel_id: int) -> None:
+        """A moderator has taken us elsewhere: it goes on there."""
+        self.session.channel_id = str(channel_id)
+        spawn(
+            database_sync_to_async(deeds.in_channel)(
+                self.session.pk, channel_id=channel_id
+            ),
+            name="discord.moved",
+        )
+
+    def people(self) -> list[int]:
+        """Who is in the channel, but for bots."""
+        channel = self.channel
+        if channel is None:
+            return []
+        guild = channel.guild
+        return [
+            user_id
+            for user_id in channel.voice_states
+            if not ((member := guild.get_member(user_id)) and member.bot)
+            and user_id != guild.me.id
+        ]
+
+    # --- how it ends ------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """The order of the design: timers, intake and speech, tracks, channel,
+        presence, room. May be called again; whoever waits may lose patience."""
+        if self._closing is None:
+            self._closing = spawn(self._close(), name="discord.close")
+        await asyncio.shield(self._closing)
+
+    async def epilogue(self, *, within_s: float = LAST_LINES_S) -> None:
+        """The last lines become text behind the end."""
+        if self._follower is not None:
+            await self._follower.finish(within_s=within_s)
+
+    def figures(self, reason: str) -> Ended:
+        """What is said of it when it is over."""
+        session, link = self.session, self.link
+        began, ended = session.started_at, session.ended_at or timezone.now()
+        return Ended(
+            at=ended,
+            session=session.public_id,
+            guild_id=session.guild_id,
+            channel_id=session.channel_id,
+            reason=reason,
+            seconds=(ended - began).total_seconds() if began else 0.0,
+            speakers=self._tracks.speakers if self._tracks else 0,
+            received=self.received(),
+            reconnects=link.outages.reconnects if link else 0,
+            longest_gap_s=link.outages.longest_s if link else 0.0,
+            join_s=self.join_s,
+            record=session.record,
+        )
+
+    def received(self) -> VoiceMetrics:
+        counts = VoiceMetrics()
+        for receiver in self.link.receivers if self.link else ():
+            counts += VoiceMetrics.of(receiver)
+        return counts
+
+    async def _close(self) -> None:
+        if self._countdown is not None:
+            self._countdown.stop()
+        if self._chat is not None:
+            self._chat.stop()
+        if self._speech is not None:
+            self._speech.close()
+        steps = [self._close_tracks, self._leave, self._undo, self._let_go]
+        for step in steps:
+            try:
+                await step()
+            except Exception:
+                # Every step is attempted: a channel must not stay for a disk's sake.
+                log.exception("discord.step_failed", session=self.session.pk)
+        self._tell_closed(self)
+
+    async def _close_tracks(self) -> None:
+        if self._tracks is not None:
+            await self._tracks.leave()
+        if self._ours is not None:
+            await self._ours.leave()
+        if self._log is not None:
+            await self._log.close()
+
+    async def _leave(self) -> None:
+        if self.link is not None:
+            await self.link.close()
+
+    async def _undo(self) -> None:
+        await undo(self._shared.client, self.call)
+
+    async def _let_go(self) -> None:
+        self._hosting.close()
+
+    async def _stopped(self, _: Stop) -> None:
+        """The session ends, whoever ended it, or this process does."""
+        await self.close()
+
+    # --- what is heard ----------------------------------------------------------------
+
+    def _hear(self, heard: Heard) -> None:
+        """On the reader's thread."""
+        if heard.opus != SILENCE:
+            self._spoken_at = heard.received_s
+        with self._switch:
+            if self._tracks is not None:
+                self._tracks.hear(heard)
+            elif not self.is_closed:
+                self._early.append(heard)
+
+    def _line(self, line: Line) -> None:
+        if self._chat is not None and not self._is_ours(line.participant):
+            self._chat.heard(line.name, line.text)
+
+    def _is_ours(self, participant: str) -> bool:
+        ours = self._ours
+        return ours is not None and str(ours.person.public_id) == str(participant)
+
+    def _somebody_speaks(self, speech_s: float) -> None:
+        if self._chat is not None:
+            self._chat.speaks(speech_s)
+
+    # --- what we say ------------------------------------------------------------------
+
+    async def _begin_to_speak(self) -> None:
+        if settings.TTS == "none" or self._speech is None:
+            return
+        self._ours = OwnTrack(self.session)
+        await database_sync_to_async(self._ours.join)()
+        self._log = CallLog(self.session.pk)
+        self._mouth = LineMouth(
+            self._speech,
+            begun=lambda _: None,
+            closed=self._said,
+            open_track=self._track,
+        )
+        self._speech.told = _Counted(self._mouth, self._drained)
+        self._chat = Chat(
+            self._mouth,
+            responder=self._shared.responder,
+            speaker=self._shared.speaker,
+            language=self.session.language or self.locale,
+            answers=self._answers(),
+            filler_delay_s=settings.FILLER_DELAY_S,
+            barge_in_s=settings.BARGE_IN_MS / 1000,
+            hang_up=lambda: self._tell_ended(self, "hang_up_by_us"),
+        )
+
+    def _answers(self) -> bool:
+        where = settings.VOICE_RESPONDER
+        wanted = where == "all" or (where == "rooms" and self.is_room)
+        return wanted and self._shared.answers
+
+    def _track(self, rate: int) -> Capture:
+        assert self._ours is not None
+        return self._ours.open(rate, stopped=self._stopped)
+
+    def _said(self, block: Block) -> None:
+        if self._chat is None or self._mouth is None or self._ours is None:
+            return
+        self._chat.said(block)
+        if self._log is not None and (place := self._mouth.place(block)) is not None:
+            language = self._chat.turns.language
+            self._log.said(self._ours.person.pk, place, block.text, language=language)
+
+    def _drained(self) -> None:
+        if self._chat is not None:
+            self._chat.turns.drained()
+
+    # --- small things -----------------------------------------------------------------
+
+    def _connected(self, client: ListeningClient) -> None:
+        if self._speech is not None:
+            self._speech.connect(client)
+
+    def _count_down(
+        self, seconds: float, run_out: Callable[[], None], *, since: Callable[[], float]
+    ) -> None:
+        if self._countdown is not None:
+            self._countdown.stop()
+        self._countdown = Countdown(seconds, run_out, since=since, clock=self._clock)
+        self._countdown.start()
+
+    def _text_channel(self) -> discord.abc.Messageable | None:
+        if not settings.VOICE_MIRROR or not self.call.text_channel_id:
+            return None
+        found = self._shared.client.get_channel(int(self.call.text_channel_id))
+        return found if isinstance(found, discord.abc.Messageable) else None
+
+    def _name_of(self, user_id: int) -> str:
+        guild = self._shared.client.get_guild(self.guild_id)
+        member = guild.get_member(user_id) if guild is not None else None
+        return member.display_name if member is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A mouth that is told by its line, and its turns when nothing is left to say."""
+
+    mouth: LineMouth
+    drained: Callable[[], None]
+
+    def sent(self, frame: bytes | None, *, skipped: int) -> None:
+        self.mouth.sent(frame, skipped=skipped)
+
+    def said(self, piece: Any) -> None:
+        self.mouth.said(piece)
+        self.drained()

@@ -1,0 +1,42 @@
+"""The sweep: what calls that have ended left behind in guilds is undone again and
+again, until it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import discord
+import structlog
+from channels.db import database_sync_to_async
+
+from bot.discord import deeds
+from bot.discord.undo import undo
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 5.0
+
+
+class Sweep:
+    """Of one client's guilds."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except Exception:
+                # Mostly a database that is away: the orphans are still there after it.
+                log.warning("discord.sweep_failed", exc_info=True)
+            await asyncio.sleep(EVERY_S)
+
+    async def once(self) -> int:
+        """Try what is due; how much of it is undone now."""
+        guilds = [guild.id for guild in self._client.guilds if not guild.unavailable]
+        orphans = await database_sync_to_async(deeds.orphans)(guilds)
+        done = [await undo(self._client, orphan) for orphan in orphans]
+        if any(done):
+            log.info("discord.swept", calls=sum(done))
+        return sum(done)
