@@ -25,7 +25,8 @@ def stack() -> Iterator[Stack]:
 
 def the_master(stack: Stack, session_id: str) -> NDArray[np.float64]:
     """The finished master by the public way, decoded: mono at 16 kHz."""
-    stack.api("POST", f"/sessions/{session_id}/end")
+    if stack.api("GET", f"/sessions/{session_id}")["state"] == "active":
+        stack.api("POST", f"/sessions/{session_id}/end")
 
     def is_ready() -> bool:
         return bool(stack.api("GET", f"/sessions/{session_id}")["state"] == "ready")

@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from channels.db import database_sync_to_async
+from discord_bot import in_db, in_state, running
 from fakecord.bot import until
 from fakecord.entities import Channel, Guild
 from fakecord.people import Person
 from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
 
-from bot.discord.client import ParleyBot
 from bot.models import DiscordCall
-from bot.voice.responder.port import Listener
-from bot.voice.tts.build import build_speaker
 from sessions import finish
-from sessions.models import State, VoiceRequest, VoiceSession
+from sessions.models import State, VoiceRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
-in_db = database_sync_to_async
-
-
-@asynccontextmanager
-async def running(server: FakeDiscord) -> AsyncIterator[ParleyBot]:
-    speaker = build_speaker()
-    bot = ParleyBot(
-        responder=Listener(),
-        speaker=speaker,
-        connector=server.connector(),
-        guild_ready_timeout=0.1,
-    )
-    await bot.login(server.token)
-    task = asyncio.create_task(bot.connect())
-    try:
-        async with asyncio.timeout(5):
-            await bot.wait_until_ready()
-        yield bot
-    finally:
-        await bot.shut_down()
-        await speaker.close()
-        await asyncio.wait([task], timeout=5)
 
 
 @pytest.fixture(autouse=True)
@@ -52,17 +24,6 @@ def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings.LOGS_DIR = tmp_path / "logs"
     settings.TTS = "none"
     monkeypatch.setattr(finish, "ring", lambda _: None)
-
-
-async def the_session() -> VoiceSession:
-    return await in_db(VoiceSession.objects.get)()
-
-
-async def in_state(state: State) -> VoiceSession:
-    async with asyncio.timeout(5):
-        while (found := await the_session()).state != state:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    return found
 
 
 async def test_a_call_is_recorded_until_it_is_stopped(

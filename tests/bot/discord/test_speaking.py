@@ -1,0 +1,119 @@
+"""What the bot says in a call: heard by all, on a track of its own, and interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from discord_bot import in_db, in_state, running
+from fakecord.bot import until
+from fakecord.entities import Channel, Guild
+from fakecord.people import Person
+from fakecord.rtp import SILENCE
+from fakecord.server import FakeDiscord
+from pytest_django.fixtures import Settings
+from speech import voices
+
+from bot.voice.responder.port import History, Reply
+from sessions import finish
+from sessions.models import Participant, Recording, State
+from transcripts.models import Utterance
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG = "One two three four five six seven eight nine ten. " * 6
+
+
+class Talkative:
+    """Answers at length, whatever is said."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def respond(
+        self, history: History, text: str, *, language: str
+    ) -> AsyncGenerator[Reply, None]:
+        self.asked.append(text)
+        yield LONG
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.LOGS_DIR = tmp_path / "logs"
+    settings.TTS = "espeak"
+    monkeypatch.setattr(finish, "ring", lambda _: None)
+
+
+def heard(person: Person, whom: int) -> int:
+    """How many packets of that user it has heard, but for silence."""
+    return sum(
+        one.user_id == whom and one.opus not in (None, SILENCE) for one in person.heard
+    )
+
+
+async def test_the_notice_is_heard_and_is_a_track_and_a_line(
+    server: FakeDiscord, guild: Guild, text: Channel, voice: Channel, ann: Person
+) -> None:
+    me = server.world.bot.id
+    async with running(server):
+        ann.joins(voice)
+        await ann.types(text, "record start")
+        await in_state(State.ACTIVE)
+        await ann.secured(with_whom=me)
+        await until(lambda: heard(ann, me) > 40, within_s=10)
+        await asyncio.sleep(2.0)  # to its end: some two seconds
+        packets = heard(ann, me)
+        await ann.types(text, "record stop")
+        await in_state(State.FINISHING)
+    ours = await in_db(Participant.objects.get)(key="parley")
+    line = await in_db(Utterance.objects.get)(participant=ours)
+    assert line.text == "This conversation is being recorded and written down."
+    chunk = await in_db(Recording.objects.get)(participant=ours, tier="chunk")
+    said_s = (line.end - line.start) / 48_000
+    assert abs(chunk.duration / 48_000 - said_s) < 0.1
+    assert abs(packets * 0.02 - said_s) < 0.3
+
+
+async def test_whoever_speaks_interrupts(
+    server: FakeDiscord,
+    guild: Guild,
+    text: Channel,
+    ann: Person,
+    settings: Settings,
+) -> None:
+    settings.VOICE_RESPONDER = "rooms"
+    me, answers = server.world.bot.id, Talkative()
+    async with running(server, responder=answers) as bot:
+        await ann.types(text, "voice")
+        session = await in_state(State.WAITING)
+        room = server.world.channel(int(session.channel_id))
+        assert room
+        ann.joins(room)
+        await in_state(State.ACTIVE)
+        await ann.secured(with_whom=me)
+        call = bot.operator.call_in(guild.id)
+        assert call
+        await until(lambda: call._chat is not None)
+        assert call._chat
+        call._chat.turns.ask("tell me", ())
+        await until(lambda: heard(ann, me) > 100, within_s=10)
+        said = voices.trim(voices.speak("thank you very much hello team"))
+        began = time.monotonic()
+        speaking = asyncio.create_task(ann.says(soxr.resample(said, 16_000, 48_000)))
+        await until(lambda: not call._speech.playout.is_playing, within_s=5)  # type: ignore[union-attr]
+        print(f"silent {time.monotonic() - began:.2f} s after they began")
+        assert time.monotonic() - began < 1.5
+        await speaking
+        await asyncio.sleep(0.3)
+        count = heard(ann, me)
+        await asyncio.sleep(0.3)
+        assert heard(ann, me) == count
+    lines = [one.text async for one in Utterance.objects.filter(end__gt=0)]
+    assert np.any([LONG.strip() in line for line in lines])
