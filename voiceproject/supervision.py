@@ -44,7 +44,7 @@ stdout_logfile_maxbytes=0
 # that the workers are still there for what was heard last. supervisord may take more
 # than a second longer for each group: with all processes hung, 8.5 s in all.
 GROUPS = (
-    ("ears", ("speakers", "announce", "bot", "web"), 3),
+    ("ears", ("speakers", "members", "announce", "bot", "web"), 3),
     ("workers", ("stt", "media"), 3),
 )
 ONCE = frozenset({"announce"})

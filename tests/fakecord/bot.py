@@ -22,6 +22,19 @@ INTENTS = discord.Intents(guilds=True, voice_states=True)
 until = partial(eventually, within_s=5.0)
 
 
+class Eager(discord.Client):
+    """Logs in anew at once; discord.py's own waits five seconds before each time."""
+
+    async def before_identify_hook(
+        self, shard_id: int | None, *, initial: bool = False
+    ) -> None:
+        """Discord's limit on logins is not held here."""
+
+
+class EagerShards(Eager, discord.AutoShardedClient):
+    """The same in as many shards as it is told, or as Discord advises."""
+
+
 class Reader:
     """The least a bot has to do to hear: one list of Opus per speaker's SSRC."""
 
@@ -61,25 +74,37 @@ class Reader:
 
 
 @asynccontextmanager
-async def logged_in(server: FakeDiscord) -> AsyncIterator[discord.Client]:
-    """A bot that is ready, for as long as the block lasts."""
-    client = discord.Client(
-        intents=INTENTS, connector=server.connector(), guild_ready_timeout=0.1
-    )
+async def logged_in(
+    server: FakeDiscord, kind: type[discord.Client] = Eager, **options: Any
+) -> AsyncIterator[discord.Client]:
+    """A bot that knows its guilds, for as long as the block lasts."""
+    defaults: dict[str, Any] = {"intents": INTENTS, "guild_ready_timeout": 0.02}
+    client = kind(connector=server.connector(), **defaults | options)
     async with client:
         await client.login(server.token)
         running = asyncio.create_task(client.connect())
         async with asyncio.timeout(5):
             await client.wait_until_ready()
+        # Where the machine is slow, it does not wait for them by itself.
+        await until(lambda: all(map(client.get_guild, _there(server))))
         yield client
     await asyncio.wait([running], timeout=5)
+
+
+def _there(server: FakeDiscord) -> list[int]:
+    return [one.id for one in server.world.guilds.values() if one.available]
+
+
+async def known(client: discord.Client, channel: Channel) -> Any:
+    """The channel as the client has it, once it has heard of it."""
+    return await until(lambda: client.get_channel(channel.id))
 
 
 @asynccontextmanager
 async def connected(
     client: discord.Client, channel: Channel
 ) -> AsyncIterator[discord.VoiceClient]:
-    found: Any = client.get_channel(channel.id)
+    found = await known(client, channel)
     vc = await found.connect(reconnect=False, self_mute=True, timeout=10)
     try:
         yield vc

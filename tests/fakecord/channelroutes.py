@@ -1,14 +1,20 @@
-"""The routes of channels and of what stands in them."""
+"""The routes of channels."""
 
 from __future__ import annotations
 
-from fakecord.entities import Json
-from fakecord.failures import Refusal
-from fakecord.interactions import Refused
-from fakecord.paths import SEND, VIEW, Asked, Paths, on
+from fakecord.entities import CATEGORY, Channel, Guild, Json
+from fakecord.failures import Refusal, Refused
+from fakecord.forms import STATUS_AT_MOST, check_channel, check_length, invalid
+from fakecord.paths import Asked, Paths, on
+from fakecord.permissions import (
+    ADMINISTRATOR,
+    MANAGE_CHANNELS,
+    MANAGE_ROLES,
+    SET_VOICE_STATUS,
+    allows,
+)
 
-MANAGE_CHANNELS, STATUS = 1 << 4, 1 << 48
-CHANNELS_AT_MOST = 500
+CHANNELS_AT_MOST, CHILDREN_AT_MOST = 500, 50
 
 
 class ChannelRoutes(Paths):
@@ -16,10 +22,17 @@ class ChannelRoutes(Paths):
 
     @on("POST", "/guilds/{guild}/channels")
     def create_channel(self, asked: Asked, guild: str) -> Json:
-        found = self._guild(guild, MANAGE_CHANNELS)
+        found = self._guild(guild)
+        options = {key: value for key, value in asked.body.items() if value is not None}
+        parent = self._parent(found, options)
+        if not allows(self._allowed(found, parent), MANAGE_CHANNELS):
+            raise Refused(Refusal(403, 50013))
+        check_channel(options)
+        self._check_overwrites(found, options)
         if len(found.channels) >= CHANNELS_AT_MOST:
             raise Refused(Refusal(400, 30013))
-        options = {key: value for key, value in asked.body.items() if value is not None}
+        if parent is not None and not options.get("permission_overwrites"):
+            options["permission_overwrites"] = list(parent.overwrites.values())
         type_, name = options.pop("type", 0), options.pop("name")
         return self._world.add_channel(found, name, type_, options).json()
 
@@ -34,6 +47,12 @@ class ChannelRoutes(Paths):
     @on("PATCH", "/channels/{channel}")
     def edit_channel(self, asked: Asked, channel: str) -> Json:
         found = self._channel(channel, MANAGE_CHANNELS)
+        guild = self._world.guilds[found.guild_id]
+        check_channel(asked.body)
+        self._parent(guild, asked.body)
+        if asked.body.get("permission_overwrites") is not None:
+            self._channel(channel, MANAGE_ROLES)
+            self._check_overwrites(guild, asked.body)
         self._world.edit_channel(found, asked.body)
         return found.json()
 
@@ -45,48 +64,53 @@ class ChannelRoutes(Paths):
 
     @on("PUT", "/channels/{channel}/voice-status")
     def set_status(self, asked: Asked, channel: str) -> None:
-        found = self._channel(channel, STATUS)
-        self._world.set_status(found, asked.body["status"] or "")
+        """Who is not in the channel has to manage it, too."""
+        found = self._channel(channel, SET_VOICE_STATUS)
+        me = self._world.me(found.guild_id)
+        if me.voice is None or me.voice.channel_id != found.id:
+            self._channel(channel, MANAGE_CHANNELS)
+        status = asked.body["status"] or ""
+        check_length("status", status, STATUS_AT_MOST)
+        self._world.set_status(found, status)
 
     @on("PUT", "/channels/{channel}/permissions/{target}")
     def put_overwrite(self, asked: Asked, channel: str, target: str) -> None:
-        found = self._channel(channel, MANAGE_CHANNELS)
-        old = found.options.get("permission_overwrites", [])
-        kept = [one for one in old if one["id"] != target]
-        kept.append({"id": target, **asked.body})
+        found = self._channel(channel, MANAGE_ROLES)
+        one = {"id": target, **asked.body}
+        guild = self._world.guilds[found.guild_id]
+        self._check_overwrites(guild, {"permission_overwrites": [one]})
+        kept = found.overwrites | {int(target): one}
+        overwrites = {"permission_overwrites": list(kept.values())}
+        self._world.edit_channel(found, overwrites)
+
+    @on("DELETE", "/channels/{channel}/permissions/{target}")
+    def delete_overwrite(self, asked: Asked, channel: str, target: str) -> None:
+        found = self._channel(channel, MANAGE_ROLES)
+        kept = [one for one in found.overwrites.values() if one["id"] != target]
         self._world.edit_channel(found, {"permission_overwrites": kept})
 
-    # messages
+    def _parent(self, guild: Guild, body: Json) -> Channel | None:
+        """The category named; raises Refused where it is none, or full."""
+        if not body.get("parent_id"):
+            return None
+        found = guild.channels.get(int(body["parent_id"]))
+        if found is None or found.type != CATEGORY:
+            words = "Category does not exist"
+            raise invalid("parent_id", "CHANNEL_PARENT_INVALID", words)
+        if len(guild.children(found.id)) >= CHILDREN_AT_MOST:
+            words = f"Maximum number of channels in category ({CHILDREN_AT_MOST})"
+            raise invalid("parent_id", "CHANNEL_PARENT_MAX_CHANNELS", words)
+        return found
 
-    @on("POST", "/channels/{channel}/messages")
-    def post_message(self, asked: Asked, channel: str) -> Json:
-        place = self._place(channel, VIEW | SEND)
-        bot = self._world.bot
-        return self._world.mail.post(place, bot, asked.body, asked.files).json()
+    def _check_overwrites(self, guild: Guild, body: Json) -> None:
+        """The bot gives and takes only what it has itself in the guild.
 
-    @on("GET", "/channels/{channel}/messages")
-    def get_messages(self, asked: Asked, channel: str) -> list[Json]:
-        """All of them, newest first; the query is not looked at."""
-        posted = self._world.mail.posted(self._place(channel))
-        return [message.json() for message in reversed(posted)]
-
-    @on("POST", "/channels/{channel}/typing")
-    def start_typing(self, asked: Asked, channel: str) -> None:
-        self._place(channel)
-
-    @on("GET", "/channels/{channel}/messages/{message}")
-    def get_message(self, asked: Asked, channel: str, message: str) -> Json:
-        self._place(channel)
-        return self._message(message).json()
-
-    @on("PATCH", "/channels/{channel}/messages/{message}")
-    def edit_message(self, asked: Asked, channel: str, message: str) -> Json:
-        self._place(channel)
-        found = self._message(message)
-        self._world.mail.edit(found, asked.body)
-        return found.json()
-
-    @on("DELETE", "/channels/{channel}/messages/{message}")
-    def delete_message(self, asked: Asked, channel: str, message: str) -> None:
-        self._place(channel)
-        self._world.mail.delete(self._message(message))
+        MANAGE_ROLES is an administrator's to give, however many have it.
+        """
+        mine = self._allowed(guild)
+        if not mine & ADMINISTRATOR:
+            mine &= ~MANAGE_ROLES
+        for one in body.get("permission_overwrites") or ():
+            named = int(one.get("allow") or 0) | int(one.get("deny") or 0)
+            if not allows(mine, named):
+                raise Refused(Refusal(403, 50013))

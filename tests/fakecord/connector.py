@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import time
+from pathlib import Path
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -39,7 +42,9 @@ class Everywhere(AbstractResolver):
 
 
 PORT, CERTIFICATE = "FAKECORD_PORT", "FAKECORD_CERTIFICATE"
+PLACE = "FAKECORD_PLACE"
 """Environment variables, for a bot in another process."""
+PATIENCE_S = 30.0
 
 
 def connector(port: int, *, chain: bytes | None = None) -> aiohttp.TCPConnector:
@@ -53,3 +58,13 @@ def from_environment() -> aiohttp.TCPConnector:
     """The same for a bot in another process, by what `FakeDiscord.env` told it."""
     chain = os.environ[CERTIFICATE].encode()
     return connector(int(os.environ[PORT]), chain=chain)
+
+
+def from_file() -> aiohttp.TCPConnector:
+    """The same by a file that the fake writes when it listens: the demo's."""
+    place = Path(os.environ[PLACE])
+    until = time.monotonic() + PATIENCE_S
+    while not place.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    told = json.loads(place.read_text(encoding="utf-8"))
+    return connector(told["port"], chain=told["chain"].encode())

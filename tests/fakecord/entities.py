@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fakecord import permissions
+
 Json = dict[str, Any]
 TEXT, VOICE, CATEGORY, STAGE = 0, 2, 4, 13
 """Types of channels."""
@@ -71,14 +73,34 @@ class Channel:
     def is_vocal(self) -> bool:
         return self.type in (VOICE, STAGE)
 
+    @property
+    def parent_id(self) -> int | None:
+        """Its category, if it is in one."""
+        parent = self.options.get("parent_id")
+        return int(parent) if parent else None
+
+    @property
+    def overwrites(self) -> dict[int, Json]:
+        """By role or member: what is allowed and denied here, as Discord writes it."""
+        given = self.options.get("permission_overwrites") or ()
+        return {
+            int(one["id"]): {
+                "id": str(one["id"]),
+                "type": int(one.get("type", 0)),
+                "allow": str(one.get("allow") or 0),
+                "deny": str(one.get("deny") or 0),
+            }
+            for one in given
+        }
+
     def json(self) -> Json:
+        overwrites = list(self.overwrites.values())
         base: Json = {
             "id": str(self.id),
             "guild_id": str(self.guild_id),
             "type": self.type,
             "name": self.name,
             "position": self.position,
-            "permission_overwrites": [],
             "parent_id": None,
             "nsfw": False,
             "rate_limit_per_user": 0,
@@ -88,7 +110,7 @@ class Channel:
         }
         if self.is_vocal:
             base |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
-        return base | self.options
+        return base | self.options | {"permission_overwrites": overwrites}
 
 
 @dataclass(slots=True)
@@ -164,6 +186,8 @@ class Guild:
     roles: dict[int, Role] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
+    available: bool = True
+    """False: an outage; nothing is heard of it."""
 
     def voiced(self, channel_id: int) -> list[Member]:
         """Who is in a voice channel."""
@@ -173,12 +197,13 @@ class Guild:
             if member.voice and member.voice.channel_id == channel_id
         ]
 
-    def permissions(self, member: Member) -> int:
-        """What the roles allow; overwrites are not looked at."""
-        found = self.roles[self.id].permissions
-        for role in member.roles:
-            found |= self.roles[role].permissions
-        return found
+    def children(self, category_id: int) -> list[Channel]:
+        """The channels in a category."""
+        return [c for c in self.channels.values() if c.parent_id == category_id]
+
+    def permissions(self, member: Member, channel: Channel | None = None) -> int:
+        """What the member may do in the guild, or in a channel of it."""
+        return permissions.of(self, member, channel)
 
     def json(self, *, seen_by: int) -> Json:
         """As GUILD_CREATE tells it a bot without the members intent."""

@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from fakecord.entities import Json
 from fakecord.line import Line
+from fakecord.session import CONTENT, MEMBERS, PRESENCES, Session, members_asked_for
 from fakecord.world import Event, World
 
-HEARTBEAT_MS = 41_250
-GUILDS, MEMBERS, VOICE_STATES, PRESENCES = 1 << 0, 1 << 1, 1 << 7, 1 << 8
-MESSAGES, CONTENT = 1 << 9, 1 << 15
+HEARTBEAT_S = 41.25
 PRIVILEGED = MEMBERS | PRESENCES | CONTENT
-INTENT_OF = {
-    "GUILD_MEMBER_ADD": MEMBERS,
-    "GUILD_MEMBER_UPDATE": MEMBERS,
-    "VOICE_STATE_UPDATE": VOICE_STATES,
-    "MESSAGE_CREATE": MESSAGES,
-    "MESSAGE_UPDATE": MESSAGES,
-    "MESSAGE_DELETE": MESSAGES,
-}
-"""Events that only come to who asked for them; all others need GUILDS or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +32,6 @@ class VoiceWish:
     session_id: str
 
 
-@dataclass(slots=True)
-class Session:
-    """One login. It outlives its line, so that it can be resumed."""
-
-    id: str
-    intents: int
-    line: Line | None = None
-    sent: list[Json] = field(default_factory=list)
-
-    def dispatch(self, name: str, data: Json) -> None:
-        number = len(self.sent) + 1
-        self.sent.append({"op": 0, "s": number, "t": name, "d": data})
-        if self.line is not None:
-            self.line.send_json(self.sent[-1])
-
-
 class Gateway:
     """All logins of the bot."""
 
@@ -68,12 +42,19 @@ class Gateway:
         token: str,
         latency_s: float,
         on_voice: Callable[[VoiceWish], None],
+        on_gone: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_gone` hears the id of each login that can never be resumed."""
         self.sessions: dict[str, Session] = {}
         self.received: list[Json] = []
         """All that came from the bot, heartbeats left out."""
         self.heartbeats = 0
         self.answers_heartbeats = True
+        self.heartbeat_s = HEARTBEAT_S
+        self.refuses_with: int | None = None
+        """Close whoever identifies with this code."""
+        self.presence: Json | None = None
+        """What the bot has said last of its own presence."""
         self.privileged = 0
         """The privileged intents that the portal allows."""
         self.identified = 0
@@ -82,6 +63,7 @@ class Gateway:
         self._token = token
         self._latency_s = latency_s
         self._on_voice = on_voice
+        self._on_gone = on_gone
         self._numbers = itertools.count(1)
         world.on_event.append(self._hear)
 
@@ -90,12 +72,14 @@ class Gateway:
     @property
     def live(self) -> list[Session]:
         """The logins whose line is open now."""
-        return [s for s in self.sessions.values() if s.line and s.line.is_open]
+        return [s for s in self.sessions.values() if s.is_live]
 
     def dispatch(self, name: str, data: Json) -> None:
-        """Tell every login, connected or not."""
+        """Tell every login whom the guild concerns, connected or not."""
+        guild = Event(name, data).guild_id
         for session in self.sessions.values():
-            session.dispatch(name, data)
+            if session.concerns(guild):
+                session.dispatch(name, data)
 
     def close(self, code: int) -> None:
         """Close all lines with this code."""
@@ -108,6 +92,22 @@ class Gateway:
         for session in self.live:
             assert session.line is not None
             session.line.cut()
+
+    def go_silent(self) -> None:
+        """The lines of now are open and dead: nothing comes or goes any more."""
+        for session in self.live:
+            assert session.line is not None
+            session.line.dead = True
+
+    def forget(self) -> None:
+        """Logins without a line are given up: who tries to resume is told op 9."""
+        for session in list(self.sessions.values()):
+            if not session.is_live:
+                self._end(session)
+
+    def _end(self, session: Session) -> None:
+        if self.sessions.pop(session.id, None) is not None:
+            self._on_gone(session.id)
 
     def ask_to_reconnect(self) -> None:
         """Op 7."""
@@ -130,24 +130,28 @@ class Gateway:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         line = Line(socket, latency_s=self._latency_s)
-        line.send_json({"op": 10, "d": {"heartbeat_interval": HEARTBEAT_MS}})
+        interval = round(self.heartbeat_s * 1000)
+        line.send_json({"op": 10, "d": {"heartbeat_interval": interval}})
         session: Session | None = None
         try:
             async for message in line:
                 assert not isinstance(message, bytes), "only JSON comes here"
+                if line.dead:
+                    continue
                 session = self._take(line, session, message)
         finally:
+            # At once: aiohttp cancels a handler whose client has gone.
+            self._lost(session, line)
             await line.end()
-            self._lost(session, line, socket.close_code)
         return socket
 
-    def _lost(self, session: Session | None, line: Line, code: int | None) -> None:
+    def _lost(self, session: Session | None, line: Line) -> None:
         if session is None or session.line is not line:
             return
         session.line = None
-        if code in (1000, 1001) and line.closed_with is None:
+        if line.left_with in (1000, 1001) and line.closed_with is None:
             # The bot has logged out: who closes so cannot resume.
-            self.sessions.pop(session.id, None)
+            self._end(session)
 
     def _take(
         self, line: Line, session: Session | None, message: Json
@@ -167,6 +171,8 @@ class Gateway:
             line.close(4003)
         elif op == 4:
             self._on_voice(_wish(data, session.id))
+        elif op == 3:
+            self.presence = data
         elif op == 8:
             self._send_members(session, data)
         return session
@@ -178,25 +184,38 @@ class Gateway:
         if data["intents"] & PRIVILEGED & ~self.privileged:
             line.close(4014)
             return None
+        shard = tuple(data["shard"]) if "shard" in data else None
+        if shard is not None and not 0 <= shard[0] < shard[1]:
+            line.close(4010)
+            return None
+        if self.refuses_with is not None:
+            line.close(self.refuses_with)
+            return None
         self.identified += 1
-        session = Session(f"main-{next(self._numbers)}", data["intents"], line)
+        self.presence = data.get("presence", self.presence)
+        name = f"main-{next(self._numbers)}"
+        session = Session(name, data["intents"], line, shard)
         self.sessions[session.id] = session
-        world = self._world
-        absent = [{"id": str(id_), "unavailable": True} for id_ in world.guilds]
-        session.dispatch(
-            "READY",
-            {
-                "v": 10,
-                "user": world.bot.json(),
-                "guilds": absent,
-                "session_id": session.id,
-                "resume_gateway_url": "wss://gateway.discord.gg",
-                "application": {"id": str(world.bot.id), "flags": 0},
-            },
-        )
-        for guild in world.guilds.values():
-            session.dispatch("GUILD_CREATE", guild.json(seen_by=world.bot.id))
+        self._welcome(session)
         return session
+
+    def _welcome(self, session: Session) -> None:
+        world = self._world
+        guilds = [g for g in world.guilds.values() if session.concerns(g.id)]
+        ready = {
+            "v": 10,
+            "user": world.bot.json(),
+            "guilds": [{"id": str(one.id), "unavailable": True} for one in guilds],
+            "session_id": session.id,
+            "resume_gateway_url": "wss://gateway.discord.gg",
+            "application": {"id": str(world.bot.id), "flags": 0},
+        }
+        if session.shard is not None:
+            ready["shard"] = list(session.shard)
+        session.dispatch("READY", ready)
+        for guild in guilds:
+            if guild.available:
+                session.dispatch("GUILD_CREATE", guild.json(seen_by=world.bot.id))
 
     def _resume(self, line: Line, data: Json) -> Session | None:
         session = self.sessions.get(data["session_id"])
@@ -211,15 +230,15 @@ class Gateway:
         return session
 
     def _send_members(self, session: Session, data: Json) -> None:
-        guild = self._world.guilds[int(data["guild_id"])]
-        asked = data.get("user_ids")
-        wanted = {int(id_) for id_ in asked} if asked else set(guild.members)
-        found = [m.json() for m in guild.members.values() if m.id in wanted]
+        guild = self._world.guilds.get(int(data["guild_id"]))
+        if guild is None:
+            return
+        found = members_asked_for(list(guild.members.values()), data)
         session.dispatch(
             "GUILD_MEMBERS_CHUNK",
             {
                 "guild_id": str(guild.id),
-                "members": found,
+                "members": [member.json() for member in found],
                 "chunk_index": 0,
                 "chunk_count": 1,
                 "nonce": data.get("nonce"),
@@ -228,14 +247,8 @@ class Gateway:
         )
 
     def _hear(self, event: Event) -> None:
-        needed = INTENT_OF.get(event.name, 0)
-        if event.name == "GUILD_MEMBER_UPDATE":
-            about = event.data["user"]["id"]
-            # Discord tells a bot of itself whatever it asked for.
-            needed = 0 if about == str(self._world.bot.id) else needed
         for session in self.sessions.values():
-            if session.intents & needed == needed:
-                session.dispatch(event.name, event.data)
+            session.hear(event, self._world)
 
 
 def _wish(data: Json, session_id: str) -> VoiceWish:

@@ -14,6 +14,9 @@ from aiohttp import WSMsgType, web
 from fakecord.entities import Json
 
 CLOSING_S = 2.0
+TOGETHER_S = 0.001
+"""What is due within this time goes out at once. A turn of the loop between the two
+events of a voice connection is what discord.py sleeps through (`_wait_for_state`)."""
 
 
 class Line:
@@ -23,8 +26,13 @@ class Line:
         self.latency_s = latency_s
         self.closed_with: int | None = None
         """The code with which our side closed."""
+        self.left_with: int | None = None
+        """The code with which the client closed."""
+        self.dead = False
+        """Nothing more is sent, though it stays open."""
         self._socket = socket
         self._waiting: asyncio.Queue[tuple[float, str | bytes | int]] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._send_all())
 
     @property
@@ -56,14 +64,17 @@ class Line:
             self._waiting.put_nowait((self._due(), message))
 
     def _due(self) -> float:
-        return asyncio.get_running_loop().time() + self.latency_s
+        return self._loop.time() + self.latency_s
 
     async def _send_all(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
             while True:
                 due, message = await self._waiting.get()
-                await asyncio.sleep(max(due - loop.time(), 0))
+                if (wait_s := due - loop.time()) > TOGETHER_S:
+                    await asyncio.sleep(wait_s)
+                if self.dead:
+                    continue
                 if isinstance(message, bytes):
                     await self._socket.send_bytes(message)
                 elif isinstance(message, str):
@@ -83,6 +94,8 @@ class Line:
             return found
         if message.type is WSMsgType.BINARY:
             return bytes(message.data)
+        if message.type is WSMsgType.CLOSE:
+            self.left_with = message.data
         raise StopAsyncIteration
 
     async def end(self) -> None:

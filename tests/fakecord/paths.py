@@ -1,6 +1,6 @@
 """What a route's path names, looked up in the world, and whether the bot may touch it.
 
-The routes themselves stand in `channelroutes` and `routes`.
+The routes themselves stand in the modules whose names end in `routes`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fakecord.entities import Channel, Guild, Member
-from fakecord.failures import Refusal
-from fakecord.interactions import Refused
-from fakecord.mail import Message
+from fakecord.failures import Refusal, Refused
+from fakecord.interactions import Interactions
+from fakecord.mail import Message, Upload
+from fakecord.permissions import CONNECT, VIEW, allows
 from fakecord.world import World
-
-VIEW, SEND = 1 << 10, 1 << 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,28 @@ class Asked:
     method: str
     path: str
     body: Any
-    files: tuple[str, ...]
+    files: tuple[Upload, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Of the files, in bytes."""
+        return [len(file.data) for file in self.files]
 
 
 Handler = Callable[..., Any]
-ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a kind of path, and what is done there."""
+
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+    handler: Handler
+
+
+ROUTES: list[Route] = []
 
 
 def on(method: str, path: str) -> Callable[[Handler], Handler]:
@@ -38,7 +54,7 @@ def on(method: str, path: str) -> Callable[[Handler], Handler]:
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
     def keep(handler: Handler) -> Handler:
-        ROUTES.append((method, pattern, handler))
+        ROUTES.append(Route(method, path, pattern, handler))
         return handler
 
     return keep
@@ -47,25 +63,35 @@ def on(method: str, path: str) -> Callable[[Handler], Handler]:
 class Paths:
     """Turns parts of paths into what they name; raises Refused."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, interactions: Interactions) -> None:
         self._world = world
+        self._interactions = interactions
 
     def _guild(self, guild: str, needs: int = 0) -> Guild:
         found = self._world.guilds.get(int(guild))
         if found is None:
             raise Refused(Refusal(404, 10004))
-        if needs & ~self._allowed(found):
+        if not allows(self._allowed(found), needs):
             raise Refused(Refusal(403, 50013))
         return found
 
-    def _allowed(self, guild: Guild) -> int:
-        return guild.permissions(self._world.me(guild.id))
+    def _allowed(self, guild: Guild, channel: Channel | None = None) -> int:
+        return guild.permissions(self._world.me(guild.id), channel)
 
-    def _channel(self, channel: str, needs: int = 0) -> Channel:
+    def _channel(self, channel: str, needs: int = VIEW) -> Channel:
+        """A channel that the bot sees, and where it may do what it needs.
+
+        Who may not connect to a voice channel may do nothing else there either.
+        """
         found = self._world.channel(int(channel))
         if found is None:
             raise Refused(Refusal(404, 10003))
-        self._guild(str(found.guild_id), needs)
+        allowed = self._allowed(self._world.guilds[found.guild_id], found)
+        entrance = VIEW | CONNECT if found.is_vocal and needs != VIEW else VIEW
+        if not allows(allowed, entrance):
+            raise Refused(Refusal(403, 50001))
+        if not allows(allowed, needs):
+            raise Refused(Refusal(403, 50013))
         return found
 
     def _member(self, guild: Guild, user: str) -> Member:
@@ -73,10 +99,11 @@ class Paths:
             raise Refused(Refusal(404, 10007))
         return guild.members[int(user)]
 
-    def _message(self, message: str) -> Message:
-        if int(message) not in self._world.mail.messages:
+    def _message(self, place: int, message: str) -> Message:
+        found = self._world.mail.messages.get(int(message))
+        if found is None or found.channel_id != place:
             raise Refused(Refusal(404, 10008))
-        return self._world.mail.messages[int(message)]
+        return found
 
     def _place(self, channel: str, needs: int = VIEW) -> int:
         """Where messages stand: a channel, or what was opened to one user alone."""

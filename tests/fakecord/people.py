@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fakecord.entities import Channel, Member
 from fakecord.gateway import Gateway
-from fakecord.interactions import Interaction, Interactions
+from fakecord.interactions import Barred, Interaction, Interactions
 from fakecord.mail import Message
+from fakecord.permissions import VIEW
 from fakecord.room import Room
 from fakecord.voice import Heard, Voice
 from fakecord.voicegateway import VoiceGateway
@@ -38,6 +39,10 @@ class Person:
         """What the voice gateway's messages take to it; 0 wins races against a bot."""
         self.commits = True
         """False: a bot's commit always wins."""
+        self.listens = True
+        """False: it opens nothing of what others say, as suits a large crowd."""
+        self.locale = "en-US"
+        """The language of its client; interactions carry it."""
         self.voice: Voice | None = None
         self._world = world
         self._gateway = gateway
@@ -56,13 +61,30 @@ class Person:
 
     # voice
 
-    def joins(self, channel: Channel) -> None:
-        """Go into a voice channel, from another one if need be."""
-        inside = self._world.join(self.member, channel)
-        assert inside, f"{channel.name} is full"
+    def joins(self, channel: Channel, *, mute: bool = False) -> None:
+        """Go into a voice channel, from another one if need be.
+
+        Raises Barred where the channel is hidden from it, closed to it, or full.
+        """
+        if not self._world.join(self.member, channel, self_mute=mute):
+            raise Barred(f"{self.member.shown_as} does not get into {channel.name}")
+
+    def sees(self, channel: Channel) -> bool:
+        """Whether the channel stands in its list at all."""
+        return bool(self._allowed(channel) & VIEW)
+
+    def can_join(self, channel: Channel) -> bool:
+        """Whether it would get in now."""
+        return self._world.admits(self.member, channel)
 
     def leaves(self) -> None:
         self._world.leave(self.member)
+
+    @property
+    def channel(self) -> Channel | None:
+        """The voice channel it is in."""
+        voice = self.member.voice
+        return None if voice is None else self._world.channel(voice.channel_id)
 
     def followed(self, room: Room | None) -> None:
         """The server takes its voice where the world says it is."""
@@ -71,7 +93,11 @@ class Person:
         self.voice = None
         if room is not None:
             self.voice = Voice(
-                self.id, room, latency_s=self.latency_s, commits=self.commits
+                self.id,
+                room,
+                latency_s=self.latency_s,
+                commits=self.commits,
+                listens=self.listens,
             )
             self.voice.enter()
 
@@ -89,7 +115,10 @@ class Person:
         return str(user_id) in voice.session.get_user_ids()
 
     async def says(self, pcm: NDArray[np.int16], **how: Any) -> None:
-        """Speak 48 kHz mono in real time; `how` as `Voice.send` takes it."""
+        """Speak int16 at 48 kHz, mono; `how` as `Voice.send` takes it.
+
+        In real time, or with `fast=True` as fast as it is read.
+        """
         assert self.voice is not None, "not in voice"
         await self.voice.say(pcm, **how)
 
@@ -103,20 +132,35 @@ class Person:
     async def types(
         self, channel: Channel, words: str, /, *, within_s: float = 3.0, **options: Any
     ) -> Interaction:
-        """Type a slash command, and wait for the bot to answer at all."""
-        made = self._interactions.typed(self.member, channel, words, options)
+        """Type a slash command, and wait for the bot to answer at all.
+
+        Raises Barred where the command is not shown to it, TimeoutError where the bot
+        does not answer.
+        """
+        made = self._interactions.typed(
+            self.member, channel, words, options, locale=self.locale
+        )
         return await self._tell(made, within_s=within_s)
 
     async def presses(
         self, message: Message, custom_id: str, *, within_s: float = 3.0
     ) -> Interaction:
-        """Press a button under a message, and wait for the bot to answer at all."""
-        made = self._interactions.pressed(self.member, message, custom_id)
+        """Press a button under a message, and wait for the bot to answer at all.
+
+        Raises Barred where there is no such button any more.
+        """
+        made = self._interactions.pressed(
+            self.member, message, custom_id, locale=self.locale
+        )
         return await self._tell(made, within_s=within_s)
 
     def writes(self, channel: Channel, text: str) -> Message:
         """An ordinary message."""
         return self._world.mail.post(channel.id, self.member.user, {"content": text})
+
+    def refuses_letters(self) -> None:
+        """From now on the bot may not write to it alone."""
+        self._world.mail.refusing.add(self.id)
 
     @property
     def letters(self) -> list[Message]:
@@ -128,8 +172,12 @@ class Person:
         bot = self._world.me(guild.id)
         data = made.json(
             application=bot.id,
-            permissions=guild.permissions(self.member),
-            bot_permissions=guild.permissions(bot),
+            permissions=self._allowed(made.channel),
+            bot_permissions=guild.permissions(bot, made.channel),
         )
         self._gateway.dispatch("INTERACTION_CREATE", data)
         return await made.answered(within_s=within_s)
+
+    def _allowed(self, channel: Channel) -> int:
+        guild = self._world.guilds[self.member.guild_id]
+        return guild.permissions(self.member, channel)

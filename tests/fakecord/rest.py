@@ -1,7 +1,7 @@
 """The REST side: which route a request takes, what it is refused, what was asked.
 
-Failures are made on demand and come before everything else. What the routes do is in
-`routes`.
+Failures are made on demand and come before everything else; then come rate limits. What
+the routes do is in `routes`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import json
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from fakecord.failures import Failure, Failures, Refusal
-from fakecord.interactions import Interactions, Refused
+from fakecord.failures import CARRIED_OUT, Failure, Failures, Refusal, Refused
+from fakecord.interactions import Interactions
+from fakecord.limits import Limits
+from fakecord.mail import Upload
 from fakecord.paths import Asked
 from fakecord.routes import Routes
 from fakecord.world import World
@@ -35,10 +37,15 @@ class Request:
     method: str
     path: str
     body: Any
-    files: tuple[str, ...]
+    uploads: tuple[Upload, ...]
     reason: str
     at: float
     status: int | None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that came with it."""
+        return tuple(upload.name for upload in self.uploads)
 
     def fits(self, method: str, pattern: str) -> bool:
         return method in (self.method, "*") and fnmatch.fnmatchcase(self.path, pattern)
@@ -50,6 +57,8 @@ class Rest:
     def __init__(self, world: World, interactions: Interactions, *, token: str) -> None:
         self.requests: list[Request] = []
         self.failures = Failures()
+        self.limits = Limits()
+        self._world = world
         self._routes = Routes(world, interactions)
         self._token = token
 
@@ -79,15 +88,35 @@ class Rest:
             )
         return response or web.Response()  # of a connection that is no more
 
+    async def serve_file(self, request: web.Request) -> web.Response:
+        """What the CDN has under /attachments/{channel}/{id}/{name}."""
+        id_ = request.path.split("/")[-2]
+        found = self._world.mail.uploads.get(int(id_)) if id_.isdecimal() else None
+        if found is None:
+            return web.Response(status=404)
+        return web.Response(body=found.data)
+
     async def _answer(self, request: web.Request, asked: Asked) -> web.Response | None:
         if failure := self.failures.take(asked.method, asked.path):
-            return await self._fail(request, failure)
+            return await self._fail(request, asked, failure)
+        return self._act(request, asked)
+
+    def _act(self, request: web.Request, asked: Asked) -> web.Response:
+        """Do what was asked, if nothing speaks against it."""
         if not self._may_ask(request, asked.path):
             return _refused(Refusal(401))
+        headers: dict[str, str] = {}
         try:
-            return _json(self._routes.answer(asked))
+            path, act = self._routes.find(asked)
+            spent = self.limits.spend(asked.method, path, asked.path)
+            headers = spent.headers()
+            if spent.wait_s is not None:
+                raise Refused(Refusal(429, retry_after_s=spent.wait_s))
+            response = _json(act())
         except Refused as refused:
-            return _refused(refused.refusal)
+            response = _refused(refused.refusal)
+        response.headers.update(headers)
+        return response
 
     def _may_ask(self, request: web.Request, path: str) -> bool:
         if path.startswith(("/webhooks/", "/interactions/")):
@@ -95,13 +124,17 @@ class Rest:
         return request.headers.get("Authorization") == f"Bot {self._token}"
 
     async def _fail(
-        self, request: web.Request, failure: Failure
+        self, request: web.Request, asked: Asked, failure: Failure
     ) -> web.Response | None:
-        if failure.way == "hang":
+        done = self._act(request, asked) if failure.way in CARRIED_OUT else None
+        await asyncio.sleep(failure.after_s)
+        if failure.way in ("hang", "mute"):
             await asyncio.sleep(HANG_S)
-        if failure.way != "answer":
+        if failure.way in ("reset", "lost", "hang", "mute"):
             _reset(request)
             return None
+        if failure.way == "slow":
+            return done
         return _refused(failure.refusal)
 
 
@@ -115,17 +148,28 @@ def _reset(request: web.Request) -> None:
 
 async def _read(request: web.Request, path: str) -> Asked:
     body: Any = None
-    files: list[str] = []
+    files: list[Upload] = []
     if request.content_type == "multipart/form-data":
         form = await request.post()
         for name, part in form.items():
             if name == "payload_json":
                 body = json.loads(str(part))
             elif isinstance(part, web.FileField):
-                files.append(part.filename)
+                files.append(Upload(part.filename, part.file.read()))
     elif request.can_read_body:
         body = json.loads(await request.read() or b"null")
-    return Asked(request.method, path, body, tuple(files))
+    return _flat(Asked(request.method, path, body, tuple(files)))
+
+
+def _flat(asked: Asked) -> Asked:
+    """New files stand among the attachments by their numbers: they are no ids."""
+    body = asked.body if isinstance(asked.body, dict) else {}
+    holder = body.get("data") or {} if "/callback" in asked.path else body
+    if not holder.get("attachments"):
+        return asked
+    kept = [one for one in holder["attachments"] if int(one["id"]) >= len(asked.files)]
+    inner = holder | {"attachments": kept}
+    return replace(asked, body=inner if holder is body else body | {"data": inner})
 
 
 def _json(body: Any, *, status: int = 200) -> web.Response:

@@ -39,6 +39,10 @@ class Room:
         self.channel_id = channel_id
         self.version = version
         self.parties: dict[int, Party] = {}
+        self.muted: set[int] = set()
+        """Users whom a moderator has muted: nothing of theirs is passed on."""
+        self.deafened: set[int] = set()
+        """Users to whom nothing is passed on, by themselves or by a moderator."""
         self.delivery = Delivery(channel_id, tell=self._tell, on_transition=self._watch)
 
     def enter(self, party: Party) -> None:
@@ -67,10 +71,17 @@ class Room:
                 other.tell(op, body)
 
     def say(self, speaker: Party, packet: Rtp) -> None:
-        """The packet goes to everybody else, once each."""
+        """The packet goes to everybody else who may hear it, once each."""
+        if speaker.user_id in self.muted:
+            return
         for other in list(self.parties.values()):
-            if other.user_id != speaker.user_id:
+            if other.user_id not in self.deafened | {speaker.user_id}:
                 other.hear(speaker, packet)
+
+    def heed(self, user_id: int, *, mute: bool, deaf: bool) -> None:
+        """What the voice state of a user says."""
+        for users, holds in ((self.muted, mute), (self.deafened, deaf)):
+            (users.add if holds else users.discard)(user_id)
 
     def _tell(self, told: Told) -> None:
         if party := self.parties.get(told.user_id):

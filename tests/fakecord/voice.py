@@ -20,6 +20,10 @@ from fakecord.room import CLIENT_CONNECT, SPEAKING, SSRCS, Party, Room
 from fakecord.rtp import FRAME, LEVEL, SILENCE, Rtp, opus
 
 FRAME_S = 0.02
+PAUSE_S = 0.001
+"""Between packets that need not come in real time: a socket holds some 250 of them."""
+FIRST_TIMESTAMP = 1_000
+RATE = 48_000
 TAIL = (SILENCE,) * 5
 """Clients end what they say with these."""
 
@@ -69,6 +73,8 @@ class Voice:
     """0: its commits always come before those of a bot."""
     commits: bool = True
     """False: it leaves that to the others."""
+    listens: bool = True
+    """False: it does not open what others say, which takes time in large crowds."""
     ssrc: int = field(default_factory=lambda: next(SSRCS))
     heard: list[Heard] = field(default_factory=list)
     told: list[tuple[int, bytes | Json]] = field(default_factory=list)
@@ -79,8 +85,9 @@ class Voice:
     """The call has gone back to voice without end-to-end encryption."""
     _to_plain: int = -1
     _sequence: int = 100
-    _timestamp: int = 1_000
-    _stopped_at: float | None = None
+    _timestamp: int = FIRST_TIMESTAMP
+    _zero_s: float | None = None
+    """When its RTP clock stood at FIRST_TIMESTAMP."""
 
     @property
     def ready(self) -> bool:
@@ -106,6 +113,8 @@ class Voice:
         loop.call_later(self.latency_s, self._take, op, body)
 
     def hear(self, speaker: Party, packet: Rtp) -> None:
+        if not self.listens:
+            return
         opened: bytes | None = packet.media
         if self.session is not None and not self.plain:
             try:
@@ -188,10 +197,12 @@ class Voice:
         announce: int | None = SPEAKING,
         tail: Sequence[bytes] = TAIL,
         clock_stops: bool = False,
+        fast: bool = False,
     ) -> None:
         """Say Opus packets in real time, then silence packets, then nothing.
 
         `clock_stops`: the RTP clock stood still since it last spoke, as bots have it.
+        `fast`: as fast as they are read, while their RTP times stay 20 ms apart.
         """
         road = road or Road()
         loop = asyncio.get_running_loop()
@@ -199,16 +210,20 @@ class Voice:
             self.announce(announce)
             await asyncio.sleep(self.latency_s)
         began = loop.time()
-        if self._stopped_at is not None and not clock_stops:
-            silent = max(began - self._stopped_at, 0.0)
-            self._timestamp += round(silent / FRAME_S) * FRAME
+        if self._zero_s is None or clock_stops:
+            self._zero_s = began - (self._timestamp - FIRST_TIMESTAMP) / RATE
+        else:
+            # On the grid of its clock, which ran on: so nothing adds up.
+            frames = round((began - self._zero_s) / FRAME_S)
+            now = FIRST_TIMESTAMP + frames * FRAME
+            self._timestamp = max(self._timestamp, now)
         made = [self._packet(media, road) for media in (*packets, *tail)]
         self.sent += packets
         for number, slot in enumerate(road.order(len(made))):
-            await asyncio.sleep(max(began + number * FRAME_S - loop.time(), 0))
+            due = began + number * FRAME_S
+            await asyncio.sleep(PAUSE_S if fast else max(due - loop.time(), 0))
             for which in slot:
                 self.room.say(self, made[which])
-        self._stopped_at = loop.time()
 
     def _packet(self, media: bytes, road: Road) -> Rtp:
         if self.session is not None and not self.plain and media != SILENCE:

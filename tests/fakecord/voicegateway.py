@@ -23,7 +23,7 @@ from fakecord.udp import Address, Udp
 
 SELECT, READY, HEARTBEAT, DESCRIPTION = 1, 2, 3, 4
 ACK, RESUME, HELLO, RESUMED = 6, 7, 8, 9
-HEARTBEAT_MS = 13_750
+HEARTBEAT_S = 13.75
 MAY_RESUME = 4015
 DAVE_REQUIRED = 4017
 
@@ -41,8 +41,12 @@ class Pass:
 class Connection:
     """A bot's place in a call: its line, its key, its address. A room's party."""
 
-    def __init__(self, line: Line, room: Room, user_id: int, udp: Udp) -> None:
+    def __init__(
+        self, line: Line, room: Room, user_id: int, udp: Udp, allowed: Pass
+    ) -> None:
         self.user_id = user_id
+        self.guild_id = allowed.guild_id
+        self.session_id = allowed.session_id
         self.ssrc = next(SSRCS)
         self.line = line
         self.room = room
@@ -51,7 +55,6 @@ class Connection:
         """Where its packets come from, once it has asked for it."""
         self.speaking: list[int] = []
         """The flags of each op 5 it has sent."""
-        self.session_id = ""
         self._udp = udp
         self._seq = itertools.count(1)
         self._nonces = itertools.count(1)
@@ -84,6 +87,7 @@ class VoiceGateway:
         self.identified: list[Json] = []
         self.heartbeats = 0
         self.answers_heartbeats = True
+        self.heartbeat_s = HEARTBEAT_S
         self.refuses_with: int | None = None
         """Close whoever identifies with this code."""
         self._udp = udp
@@ -102,18 +106,31 @@ class VoiceGateway:
 
     def admit(self, guild_id: int, channel_id: int, session_id: str) -> Pass:
         """A pass into the channel's call; older ones of this guild are void."""
-        old = [t for t, one in self._passes.items() if one.guild_id == guild_id]
-        for token in old:
-            del self._passes[token]
+        self.void(guild_id)
         made = Pass(secrets.token_hex(8), session_id, guild_id, channel_id)
         self._passes[made.token] = made
         return made
 
-    def live(self, channel_id: int | None = None) -> list[Connection]:
+    def void(self, guild_id: int) -> None:
+        """Passes into this guild let nobody in any more."""
+        old = [t for t, one in self._passes.items() if one.guild_id == guild_id]
+        for token in old:
+            del self._passes[token]
+
+    def awaits(self, guild_id: int) -> bool:
+        """Whether a pass into the guild is out, used or not."""
+        return any(one.guild_id == guild_id for one in self._passes.values())
+
+    def live(
+        self, channel_id: int | None = None, *, guild_id: int | None = None
+    ) -> list[Connection]:
+        """The connections of now: all, those of a channel, or of a guild."""
         return [
             one
             for one in self.connections
-            if one.line.is_open and channel_id in (None, one.room.channel_id)
+            if one.line.is_open
+            and channel_id in (None, one.room.channel_id)
+            and guild_id in (None, one.guild_id)
         ]
 
     def forget(self, channel_id: int) -> None:
@@ -122,15 +139,21 @@ class VoiceGateway:
             if connection.room.channel_id == channel_id and not connection.line.is_open:
                 self._lost(connection, connection.line)
 
-    def close(self, code: int) -> None:
-        """Close the bot's voice connections with this code."""
-        for connection in self.live():
+    def close(self, code: int, *, guild_id: int | None = None) -> None:
+        """Close the bot's voice connections with this code, all or one guild's."""
+        for connection in self.live(guild_id=guild_id):
             connection.line.close(code)
 
-    def cut(self) -> None:
-        """The bot's voice connections break without a close frame."""
-        for connection in self.live():
+    def cut(self, *, guild_id: int | None = None) -> None:
+        """They break without a close frame."""
+        for connection in self.live(guild_id=guild_id):
             connection.line.cut()
+
+    def end(self, session_id: str, *, code: int) -> None:
+        """Close those that belong to this login at the main gateway."""
+        for connection in self.live():
+            if connection.session_id == session_id:
+                connection.line.close(code)
 
     # what a bot does to it
 
@@ -138,7 +161,8 @@ class VoiceGateway:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         line = Line(socket, latency_s=self._latency_s)
-        line.send_json({"op": HELLO, "d": {"v": 8, "heartbeat_interval": HEARTBEAT_MS}})
+        interval = round(self.heartbeat_s * 1000)
+        line.send_json({"op": HELLO, "d": {"v": 8, "heartbeat_interval": interval}})
         connection: Connection | None = None
         try:
             async for message in line:
@@ -150,9 +174,10 @@ class VoiceGateway:
                 else:
                     self._take(connection, message["op"], message["d"])
         finally:
-            await line.end()
+            # At once: aiohttp cancels a handler whose client has gone.
             if connection is not None and line.closed_with != MAY_RESUME:
                 self._lost(connection, line)
+            await line.end()
         return socket
 
     def _admit(self, line: Line, message: Json) -> Connection | None:
@@ -173,8 +198,10 @@ class VoiceGateway:
         if room.version and not data.get("max_dave_protocol_version"):
             line.close(DAVE_REQUIRED)
             return None
-        made = Connection(line, room, int(data["user_id"]), self._udp)
-        made.session_id = allowed.session_id
+        made = Connection(line, room, int(data["user_id"]), self._udp, allowed)
+        for old in self.live(guild_id=made.guild_id):
+            if old.session_id != made.session_id:  # another login takes its place
+                old.line.close(4006)
         self.connections.append(made)
         self._udp.connections[made.ssrc] = made
         ip, port = self._udp.address

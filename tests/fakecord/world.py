@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from fakecord import permissions as may
 from fakecord.entities import (
     CATEGORY,
     STAGE,
@@ -28,25 +29,25 @@ from fakecord.mail import Mail
 
 FIRST_ID = 1_440_000_000_000_000_000  # a snowflake of 2025
 EVERYONE = (
-    (1 << 10)  # view
-    | (1 << 11)  # send
-    | (1 << 16)  # read what was written before
-    | (1 << 20)  # connect
-    | (1 << 21)  # speak
+    may.VIEW
+    | may.SEND
+    | may.READ_HISTORY
+    | may.CONNECT
+    | may.SPEAK
     | (1 << 25)  # without push-to-talk
-    | (1 << 31)  # use commands
+    | may.USE_COMMANDS
 )
 BOT = (
-    (1 << 4)  # manage channels
-    | (1 << 10)  # view
-    | (1 << 11)  # send
-    | (1 << 14)  # embed
-    | (1 << 15)  # attach
-    | (1 << 20)  # connect
-    | (1 << 21)  # speak
-    | (1 << 24)  # move members
-    | (1 << 26)  # change nickname
-    | (1 << 48)  # voice status
+    may.MANAGE_CHANNELS
+    | may.VIEW
+    | may.SEND
+    | may.EMBED
+    | may.ATTACH
+    | may.CONNECT
+    | may.SPEAK
+    | may.MOVE_MEMBERS
+    | may.CHANGE_NICKNAME
+    | may.SET_VOICE_STATUS
 )
 
 
@@ -56,6 +57,14 @@ class Event:
 
     name: str
     data: Json
+
+    @property
+    def guild_id(self) -> int | None:
+        """None: it is about no guild, as a letter to one user."""
+        about = self.data.get("guild_id")
+        if about is None and self.name.startswith("GUILD_"):
+            about = self.data["id"]
+        return int(about) if about is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,10 @@ class World:
     """All there is. `bot` is the account that logs in."""
 
     guilds: dict[int, Guild] = field(default_factory=dict)
+    shards: int = 1
+    """How many of them Discord advises the bot to have."""
+    max_concurrency: int = 1
+    """How many shards may log in at once."""
     on_event: list[Callable[[Event], None]] = field(default_factory=list)
     on_moved: list[Callable[[Moved], None]] = field(default_factory=list)
     _ids: itertools.count[int] = field(
@@ -84,7 +97,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.bot = User(self.new_id(), "Parley", bot=True)
-        self.mail = Mail(new_id=self.new_id, tell=self._tell, guild_of=self._guild_of)
+        self.mail = Mail(
+            new_id=self.new_id,
+            tell=self._tell,
+            guild_of=self._guild_of,
+            user_of=self.user,
+        )
 
     def new_id(self) -> int:
         return next(self._ids)
@@ -114,6 +132,15 @@ class World:
         del self.guilds[guild.id]
         self._tell("GUILD_DELETE", {"id": str(guild.id)})
 
+    def take_down(self, guild: Guild) -> None:
+        """An outage: the guild is not there, until it is brought back."""
+        guild.available = False
+        self._tell("GUILD_DELETE", {"id": str(guild.id), "unavailable": True})
+
+    def bring_back(self, guild: Guild) -> None:
+        guild.available = True
+        self._tell("GUILD_CREATE", guild.json(seen_by=self.bot.id))
+
     def allow(self, guild: Guild, permissions: int) -> None:
         """What the bot's role may do from now on."""
         role = guild.roles[guild.members[self.bot.id].roles[0]]
@@ -121,7 +148,20 @@ class World:
         data = {"guild_id": str(guild.id), "role": role.json()}
         self._tell("GUILD_ROLE_UPDATE", data)
 
+    def add_role(self, guild: Guild, name: str, permissions: int = 0) -> Role:
+        """A role that nobody has yet."""
+        role = Role(self.new_id(), name, permissions, position=len(guild.roles))
+        guild.roles[role.id] = role
+        data = {"guild_id": str(guild.id), "role": role.json()}
+        self._tell("GUILD_ROLE_CREATE", data)
+        return role
+
+    def give(self, member: Member, role: Role) -> None:
+        member.roles.append(role.id)
+        self._tell("GUILD_MEMBER_UPDATE", self._with_guild(member))
+
     def user(self, user_id: int) -> User | None:
+        """Somebody in any of the guilds."""
         for guild in self.guilds.values():
             if member := guild.members.get(user_id):
                 return member.user
@@ -188,6 +228,27 @@ class World:
         channel.options.update(rest)
         self._tell("CHANNEL_UPDATE", channel.json())
 
+    def overwrite(
+        self, channel: Channel, target: Role | Member, *, allow: int = 0, deny: int = 0
+    ) -> None:
+        """Set what a role or a member may do in this channel, other than elsewhere."""
+        one = {
+            "id": str(target.id),
+            "type": int(isinstance(target, Member)),
+            "allow": str(allow),
+            "deny": str(deny),
+        }
+        kept = channel.overwrites | {target.id: one}
+        self.edit_channel(channel, {"permission_overwrites": list(kept.values())})
+
+    def hide(self, channel: Channel, *but: Member) -> None:
+        """Nobody sees the channel nor gets into it, but these."""
+        inside = may.VIEW | may.CONNECT
+        everyone = self.guilds[channel.guild_id].roles[channel.guild_id]
+        self.overwrite(channel, everyone, deny=inside)
+        for member in but:
+            self.overwrite(channel, member, allow=inside)
+
     def set_status(self, channel: Channel, status: str) -> None:
         channel.status = status
         guild, id_ = str(channel.guild_id), str(channel.id)
@@ -199,6 +260,8 @@ class World:
         guild = self.guilds[channel.guild_id]
         for member in guild.voiced(channel.id):
             self._move(member, None, itself=False)
+        for child in guild.children(channel.id):
+            self.edit_channel(child, {"parent_id": None})
         del guild.channels[channel.id]
         self._tell("CHANNEL_DELETE", channel.json())
 
@@ -213,18 +276,26 @@ class World:
         self_mute: bool = False,
         self_deaf: bool = False,
     ) -> bool:
-        """A member goes into a channel by itself; False: the channel is full."""
-        guild = self.guilds[member.guild_id]
-        inside = member.voice is not None and member.voice.channel_id == channel.id
-        limit = channel.options.get("user_limit") or 0
-        may_squeeze_in = guild.permissions(member) & (1 << 24)
-        full = 0 < limit <= len(guild.voiced(channel.id))
-        if full and not inside and not may_squeeze_in:
+        """A member goes into a channel by itself; False: it may not, or it is full."""
+        if not self.admits(member, channel):
             return False
         session = session_id or f"session-{member.id}"
         state = VoiceState(channel.id, session, self_mute, self_deaf)
+        if before := member.voice:  # what a moderator has done to it stays done
+            state.mute, state.deaf = before.mute, before.deaf
         self._move(member, state, itself=True)
         return True
+
+    def admits(self, member: Member, channel: Channel) -> bool:
+        """Whether the channel would let the member in."""
+        guild = self.guilds[member.guild_id]
+        allowed = guild.permissions(member, channel)
+        if not may.allows(allowed, may.VIEW | may.CONNECT):
+            return False
+        inside = member.voice is not None and member.voice.channel_id == channel.id
+        limit = channel.options.get("user_limit") or 0
+        full = 0 < limit <= len(guild.voiced(channel.id))
+        return inside or not full or may.allows(allowed, may.MOVE_MEMBERS)
 
     def leave(self, member: Member) -> None:
         """A member leaves voice by itself."""
@@ -237,14 +308,19 @@ class World:
     def move(self, member: Member, channel: Channel) -> None:
         """A moderator takes a member into another channel."""
         assert member.voice is not None, f"{member.shown_as} is not in voice"
-        self._move(
-            member, VoiceState(channel.id, member.voice.session_id), itself=False
-        )
+        there = replace(member.voice, channel_id=channel.id)
+        self._move(member, there, itself=False)
 
     def deafen(self, member: Member, *, deaf: bool) -> None:
         """A moderator deafens a member on the server, or lets it hear again."""
         assert member.voice is not None, f"{member.shown_as} is not in voice"
         member.voice.deaf = deaf
+        self._tell("VOICE_STATE_UPDATE", member.voice_json())
+
+    def mute(self, member: Member, *, mute: bool) -> None:
+        """A moderator mutes a member on the server, or lets it speak again."""
+        assert member.voice is not None, f"{member.shown_as} is not in voice"
+        member.voice.mute = mute
         self._tell("VOICE_STATE_UPDATE", member.voice_json())
 
     def _move(self, member: Member, state: VoiceState | None, *, itself: bool) -> None:

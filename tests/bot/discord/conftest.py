@@ -9,6 +9,19 @@ from fakecord.entities import Channel, Guild
 from fakecord.people import Person
 from fakecord.server import FakeDiscord
 
+from bot.discord.commands.archive import Archive
+from bot.discord.commands.calls import Calls
+from bot.discord.commands.managing import Managing
+from bot.discord.commands.people import People
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_asked() -> None:
+    """Cooldowns belong to the class, and members have the same ids in every test."""
+    for cog in (Archive, Calls, Managing, People):
+        for command in cog.__cog_commands__:
+            command._buckets._cache.clear()
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeDiscord]:

@@ -159,10 +159,12 @@ async def test_requests_fail_as_asked(
         began = time.monotonic()
         await found.edit(name="d")
         assert time.monotonic() - began > 0.1
-        server.fail("DELETE", "/channels/*", status=500)
+        server.fail("DELETE", "/channels/*", status=503)
+        with pytest.raises(discord.DiscordServerError):
+            await found.delete()
         await found.delete()
         asked = server.asked("*", path)
-        assert [r.status for r in asked] == [404, None, None, 429, 200, 500, 200]
+        assert [r.status for r in asked] == [404, None, None, 429, 200, 503, 200]
 
 
 async def test_a_member_gets_a_letter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class Command(BaseCommand):
         base = Path(settings.BASE_DIR)
         programs = supervision.read_procfile(base / "Procfile")
         if demo:
+            programs = _with_members(programs, place=folder / "discord.json")
             programs.append(Program("speakers", "python manage.py speakers"))
         programs.append(Program("announce", "python manage.py announce"))
         path = folder / "supervisord.conf"
@@ -84,3 +86,21 @@ class Command(BaseCommand):
         os.chdir(base)
         words = [sys.executable, "-m", "voiceproject.supervisor", "-n", "-c", str(path)]
         os.execv(words[0], [*words, *(["-u", "root"] if os.geteuid() == 0 else [])])  # noqa: S606
+
+
+def _with_members(programs: list[Program], *, place: Path) -> list[Program]:
+    """And the test Discord with scripted members, which the bot takes for the real one
+    where it has no token for that."""
+    if settings.DISCORD_TOKEN:
+        return programs
+    place.unlink(missing_ok=True)
+    where = shlex.join([f"FAKECORD_PLACE={place}", "PYTHONPATH=tests"])
+    bot = (
+        f"env {where} DISCORD_TOKEN=fakecord.token"
+        " DISCORD_CONNECTOR=fakecord.connector.from_file"
+    )
+    members = shlex.join(["python", "-m", "fakecord.demo", str(place)])
+    return [
+        Program(one.name, f"{bot} {one.command}") if one.name == "bot" else one
+        for one in programs
+    ] + [Program("members", f"env PYTHONPATH=tests {members}")]
