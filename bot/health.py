@@ -1,6 +1,7 @@
 """How the bot process is: one small page of JSON on a port of its own.
 
-503 tells a load balancer, or Asterisk's dialplan, to send calls elsewhere.
+503 tells a load balancer, or Asterisk's dialplan, to send calls elsewhere: so where
+there is a phone, the page's status is the phone's alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
+from bot.discord.vitals import CallVitals, vitals_of
+
 if TYPE_CHECKING:
+    from bot.discord.vitals import Client
+    from bot.lag import Lag
     from bot.phone.server import PhoneServer
 
 log = structlog.get_logger(__name__)
@@ -22,10 +27,18 @@ LAG_MAX_S = 0.5
 
 
 class Health:
-    """Serves `GET /` and `GET /health`."""
+    """Serves `GET /`, `GET /health`, and `GET /health/discord` for that part alone."""
 
-    def __init__(self, phone: PhoneServer | None) -> None:
+    def __init__(
+        self,
+        phone: PhoneServer | None,
+        *,
+        discord: Client | None = None,
+        lag: Lag | None = None,
+    ) -> None:
         self._phone = phone
+        self._discord = discord
+        self._lag = lag
         self._runner: web.AppRunner | None = None
 
     @property
@@ -38,6 +51,7 @@ class Health:
         app = web.Application()
         app.router.add_get("/", self._answer)
         app.router.add_get("/health", self._answer)
+        app.router.add_get("/health/discord", self._answer_of_discord)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -48,23 +62,72 @@ class Health:
             await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
-        state = self.state()
-        return web.json_response(state, status=200 if state["ok"] else 503)
+        loop = {} if self._lag is None else {"loop": _loop_state(self._lag)}
+        return _told(self.state() | loop)
+
+    async def _answer_of_discord(self, request: web.Request) -> web.Response:
+        if self._discord is None:
+            raise web.HTTPNotFound
+        return _told(_discord_state(self._discord))
 
     def state(self) -> dict[str, Any]:
-        """`ok` is whether calls can be taken."""
-        phone = self._phone
-        if phone is None:
-            return {"ok": True, "phone": None}
-        lag_s = phone.ticker.late_s if phone.conversations else 0.0
-        return {
-            "ok": phone.is_listening and not phone.is_full and lag_s < LAG_MAX_S,
-            "listening": phone.is_listening,
-            "active_calls": len(phone.conversations),
-            "max_calls": phone.max_calls,
-            "refused": phone.refused,
-            "states": Counter(call.state for call in phone.conversations),
-            "store": asdict(phone.talking.store.health()),
-            "loop_lag_ms": round(lag_s * 1000, 1),
-            "closing": phone.is_closing,
-        }
+        """`ok` is whether calls can be taken: by telephone, or where there is none, on
+        Discord."""
+        discord = None if self._discord is None else _discord_state(self._discord)
+        if self._phone is None:
+            is_ok = discord is None or discord["ok"]
+            return {"ok": is_ok, "phone": None, "discord": discord}
+        return _phone_state(self._phone) | {"discord": discord}
+
+
+def _told(state: dict[str, Any]) -> web.Response:
+    return web.json_response(state, status=200 if state["ok"] else 503)
+
+
+def _loop_state(lag: Lag) -> dict[str, float]:
+    late = lag.lateness()
+    return {
+        "lag_p50_ms": round(late.p50_s * 1000, 1),
+        "lag_p99_ms": round(late.p99_s * 1000, 1),
+        "lag_max_ms": round(late.longest_s * 1000, 1),
+    }
+
+
+def _phone_state(phone: PhoneServer) -> dict[str, Any]:
+    lag_s = phone.ticker.late_s if phone.conversations else 0.0
+    return {
+        "ok": phone.is_listening and not phone.is_full and lag_s < LAG_MAX_S,
+        "listening": phone.is_listening,
+        "active_calls": len(phone.conversations),
+        "max_calls": phone.max_calls,
+        "refused": phone.refused,
+        "states": Counter(call.state for call in phone.conversations),
+        "store": asdict(phone.talking.store.health()),
+        "loop_lag_ms": round(lag_s * 1000, 1),
+        "closing": phone.is_closing,
+    }
+
+
+def _discord_state(client: Client) -> dict[str, Any]:
+    vitals = vitals_of(client)
+    latency_s = vitals.latency_s
+    return {
+        "ok": vitals.is_ready,
+        "guilds": vitals.guilds,
+        "unavailable_guilds": vitals.unavailable,
+        "latency_ms": None if latency_s is None else round(latency_s * 1000, 1),
+        "calls": [_call_state(call) for call in vitals.calls],
+    }
+
+
+def _call_state(call: CallVitals) -> dict[str, Any]:
+    return {
+        "session": call.session,
+        "guild": call.guild,
+        "people": call.people,
+        "frames": call.frames,
+        **asdict(call.received),
+        "reconnects": call.reconnects,
+        "longest_gap_s": round(call.longest_gap_s, 3),
+        "privacy_code": call.privacy_code,
+    }

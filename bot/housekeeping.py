@@ -14,7 +14,8 @@ from channels.db import aclose_old_connections, database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from sessions import flashes, pulses, reaper, recovery, retention
+from bot.discord import deeds
+from sessions import flashes, pulses, queue, reaper, recovery, retention
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,10 @@ async def recover() -> None:
 
 
 async def retain() -> None:
+    """Have old files deleted, and forget people whom no session needs any more."""
     await database_sync_to_async(retention.ring)()
+    await database_sync_to_async(queue.forget_old)()
+    await database_sync_to_async(deeds.forget_ownerless)()
 
 
 async def tidy() -> None:

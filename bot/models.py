@@ -1,5 +1,5 @@
-"""The tables of the bot. `bot.phone.calls` writes the phone's, `bot.discord.deeds` and
-`bot.discord.optouts` those of Discord.
+"""The tables of the bot. `bot.phone.calls` writes the phone's; `bot.discord.deeds`,
+`bot.discord.optouts` and `bot.discord.erasing` those of Discord.
 """
 
 from __future__ import annotations
@@ -100,3 +100,14 @@ class OptOut(models.Model):
 
     def __str__(self) -> str:
         return f"opt-out {self.pk}"
+
+
+class Erasure(models.Model):
+    """Somebody on Discord who wants gone what was recorded of them until then: there
+    until it is."""
+
+    user_id = models.CharField(max_length=32, unique=True)
+    asked_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"

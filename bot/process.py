@@ -7,18 +7,23 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
 
 from bot.health import Health
 from bot.housekeeping import keep_house
+from bot.lag import lag_watched
 from bot.phone.server import PhoneServer
 from bot.phone.talking import build_talking
 from bot.phone.warmup import warm_up
 from bot.phone.watchdog import Watchdog
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.registry import registry
+
+if TYPE_CHECKING:
+    from bot.discord.client import ParleyBot
 
 log = structlog.get_logger(__name__)
 
@@ -51,10 +56,11 @@ async def run(only: Only | None = None) -> None:
         phone = None
         if only is not Only.DISCORD and settings.AUDIOSOCKET_PORT:
             phone = await parts.enter_async_context(_phone(only))
-        if settings.BOT_HEALTH_PORT:
-            await parts.enter_async_context(_health(phone))
+        discord = None
         if only is not Only.PHONE:
-            await parts.enter_async_context(_discord(only, fatal=fatal))
+            discord = await parts.enter_async_context(_discord(only, fatal=fatal))
+        if settings.BOT_HEALTH_PORT:
+            await parts.enter_async_context(_health(phone, discord))
         log.info("bot.started")
         await keep_house(stop)
     await registry().shut_down()
@@ -66,20 +72,20 @@ async def run(only: Only | None = None) -> None:
 @contextlib.asynccontextmanager
 async def _discord(
     only: Only | None, *, fatal: asyncio.Future[None]
-) -> AsyncIterator[None]:
+) -> AsyncIterator[ParleyBot | None]:
     """In Discord for as long as the block lasts; without a token, only the phone is
     served."""
     if not settings.DISCORD_TOKEN:
         if only is Only.DISCORD:
             raise NoDiscordError("DISCORD_TOKEN is not set.")
         log.info("discord.off", why="DISCORD_TOKEN is not set: phones are served")
-        yield
+        yield None
         return
     # Only here: discord.py takes a fifth of a second and 30 MB.
     from bot.discord.running import discord_bot
 
-    async with discord_bot(fatal=fatal):
-        yield
+    async with discord_bot(fatal=fatal) as bot:
+        yield bot
 
 
 @contextlib.asynccontextmanager
@@ -111,14 +117,17 @@ async def _phone(only: Only | None) -> AsyncIterator[PhoneServer]:
 
 
 @contextlib.asynccontextmanager
-async def _health(phone: PhoneServer | None) -> AsyncIterator[None]:
-    health = Health(phone)
-    try:
-        await health.start(settings.BOT_HEALTH_HOST, settings.BOT_HEALTH_PORT)
-    except OSError:
-        # The calls matter more than the page about them.
-        log.exception("bot.no_health")
-    try:
-        yield
-    finally:
-        await health.close()
+async def _health(
+    phone: PhoneServer | None, discord: ParleyBot | None
+) -> AsyncIterator[None]:
+    async with lag_watched() as lag:
+        health = Health(phone, discord=discord, lag=lag)
+        try:
+            await health.start(settings.BOT_HEALTH_HOST, settings.BOT_HEALTH_PORT)
+        except OSError:
+            # The calls matter more than the page about them.
+            log.exception("bot.no_health")
+        try:
+            yield
+        finally:
+            await health.close()

@@ -31,8 +31,15 @@ def of(session: VoiceSession, *, base: HttpRequest) -> dict[str, str]:
 
 def page_of(session: VoiceSession) -> str:
     """Its page, for whoever is told outside of the web: absolute, with the token."""
+    return absolute(f"/session/{session.public_id}{_query(session)}")
+
+
+def absolute(path: str) -> str:
+    """An address of this installation, for whoever is told outside of the web."""
+    if not path.startswith("/"):
+        return path
     root = settings.PUBLIC_URL or f"http://{settings.WEB_HOST}:{settings.WEB_PORT}"
-    return f"{root}/session/{session.public_id}{_query(session)}"
+    return f"{root}{path}"
 
 
 def _query(session: VoiceSession) -> str:

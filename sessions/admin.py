@@ -1,4 +1,5 @@
-"""Admin pages: sessions, people, events and tokens, to read; state is never edited."""
+"""Admin pages: sessions, people, events, the queue and tokens, to read; state is never
+edited."""
 
 from __future__ import annotations
 
@@ -9,16 +10,17 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from sessions import deletion
+from sessions import deletion, queue
+from sessions.errors import VoiceError
 from sessions.models import (
     ApiToken,
     Participant,
     Recording,
     SessionEvent,
     State,
+    VoiceRequest,
     VoiceSession,
 )
-from sessions.storage import StorageError
 
 OVER = (State.READY, State.FAILED, State.DELETED)
 
@@ -61,10 +63,10 @@ class VoiceSessionAdmin(ReadOnly):
         return texts, counts, lacking, protected
 
     def delete_model(self, request: HttpRequest, obj: VoiceSession) -> None:
-        """Its recordings go first; when storage is away, all of it stays."""
+        """Its files go first; when storage is away, all of it stays."""
         try:
             deletion.delete(obj)
-        except StorageError as e:
+        except VoiceError as e:
             told = f"{obj} was not deleted, try again later. {e.message}"
             self.message_user(request, told, level=messages.ERROR)
 
@@ -101,3 +103,39 @@ class SessionEventAdmin(ReadOnly):
 class ApiTokenAdmin(ReadOnly):
     list_display = ("user", "label", "created_at")
     exclude: ClassVar = ["token_sha256"]
+
+
+@admin.register(VoiceRequest)
+class VoiceRequestAdmin(PartOfSession):
+    list_display = (
+        "id",
+        "state",
+        "place",
+        "source",
+        "guild_id",
+        "user_name",
+        "session",
+        "holder",
+        "attempts",
+        "created_at",
+    )
+    list_filter = ("state", "source")
+    list_select_related = ("session",)
+    search_fields = ("guild_id", "user_id", "user_name", "session__public_id")
+    date_hierarchy = "created_at"
+    ordering = ("-pk",)
+    actions = ("take_out",)
+
+    @admin.display(description="place")
+    def place(self, request: VoiceRequest) -> str:
+        """In the queue: 1 is next."""
+        return str(queue.place(request.pk) or "")
+
+    @admin.action(description="Take out of the queue", permissions=["view"])
+    def take_out(self, request: HttpRequest, queryset: QuerySet[VoiceRequest]) -> None:
+        ids = list(queryset.values_list("pk", flat=True))
+        dropped = sum(queue.drop(pk) for pk in ids)
+        self.message_user(request, f"{dropped} taken out of the queue.")
+        if skipped := len(ids) - dropped:
+            note = f"{skipped} did not wait any more."
+            self.message_user(request, note, messages.WARNING)

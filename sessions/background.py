@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import structlog
+from django.db import connections
 
+P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,19 @@ def _ended(task: asyncio.Task[Any]) -> None:
     _running.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("background.failed", task=task.get_name(), exc_info=error)
+
+
+async def aside(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what asks the database and also the storage, in a thread of its own: the
+    thread of the database serves everybody here, and may not wait for a storage."""
+
+    def run() -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            connections.close_all()  # this thread's, which may never be used again
+
+    return await asyncio.to_thread(run)
 
 
 async def cancel_and_wait(task: asyncio.Task[Any]) -> None:

@@ -14,7 +14,12 @@ from sessions import finish
 @register
 def check_dotted_paths(**_: Any) -> list[CheckMessage]:
     """Every path that is looked up by name leads somewhere."""
-    paths = [*settings.CAPTURE_SINKS, *finish.STEPS, settings.SPEECH_STATE]
+    paths = [
+        *settings.CAPTURE_SINKS,
+        *finish.STEPS,
+        *settings.FORGETTERS,
+        settings.SPEECH_STATE,
+    ]
     return [error for path in paths if (error := _import_error(path))]
 
 
@@ -22,7 +27,8 @@ def _import_error(path: str) -> Error | None:
     try:
         import_string(path)
     except ImportError as e:
-        hint = f"It is named in CAPTURE_SINKS, SPEECH_STATE or sessions.finish: {e}"
+        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE or sessions.finish"
+        hint = f"It is named in {where}: {e}"
         return Error(f"{path} cannot be imported.", hint=hint, id="sessions.E001")
     return None
 

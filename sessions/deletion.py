@@ -7,19 +7,31 @@ and is asked for again, and nothing stays behind that nobody knows of.
 from __future__ import annotations
 
 import structlog
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from sessions import keys, mixing, spool
+from sessions.errors import VoiceError
 from sessions.models import VoiceSession
 from sessions.storage import storage
 
 log = structlog.get_logger(__name__)
 
 
+class NotForgottenError(VoiceError):
+    """A file with words of a session cannot be deleted: the disk refuses."""
+
+    def __init__(self, why: str) -> None:
+        message = f"A file of it cannot be deleted: {why}."
+        super().__init__("not_forgotten", message, status=500)
+
+
 def delete(session: VoiceSession) -> None:
     """Delete a session that has ended: its objects, its files, its rows.
 
-    Raises StorageError; then it may be called again.
+    Raises StorageError and NotForgottenError; then it may be called again.
     """
+    forget_words(session)
     prefix = keys.session_prefix(session.public_id)
     objects = [found.key for found in storage().listing(prefix)]
     storage().delete(objects)
@@ -29,3 +41,15 @@ def delete(session: VoiceSession) -> None:
     session_id = session.pk
     session.delete()
     log.info("session.deleted", session=session_id, objects=len(objects))
+
+
+def forget_words(session: VoiceSession) -> None:
+    """Delete its words on this host that are not in the database. May be called again.
+
+    Raises NotForgottenError.
+    """
+    for path in settings.FORGETTERS:
+        try:
+            import_string(path)(session)
+        except OSError as e:
+            raise NotForgottenError(e.strerror or type(e).__name__) from e

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import Annotated
 
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http import StreamingHttpResponse as Streaming
 from django.utils import timezone
@@ -14,20 +13,18 @@ from django.utils.http import content_disposition_header
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from sessions import access, archive, finish, mixing, recordings, tracks
+from sessions import access, archive, masters, recordings, tracks
 from sessions.archive import About, Excerpt
 from sessions.audio.formats import FORMATS
 from sessions.audio.frames import SAMPLES_PER_MS
 from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
-from sessions.models import Recording, State, Tier, VoiceSession
-from sessions.storage import storage
+from sessions.models import Recording, VoiceSession
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 from sessions.tracks import Track
 
 router = Router(tags=["recordings"], auth=identify)
 
-AUDIO = "audio/mpeg"
 LATEST_MS = 366 * 24 * 3_600_000
 """No session is longer; what asks for more has mistaken the unit."""
 
@@ -103,31 +100,11 @@ def download(
 ) -> HttpResponse:
     """A redirect to the file; 202 while there is none yet: then ask again soon."""
     session = _session(request, public_id)
-    row = recordings.to_download(session.pk, recording)
-    if row is not None and storage().stat(row.key) is not None:
-        return HttpResponseRedirect(_link(row))
+    if (link := masters.link_of(session, recording)) is not None:
+        return HttpResponseRedirect(link)
     if recording is not None:
         raise VoiceError("not_found", "There is no such recording.", status=404)
-    return _not_yet(session)
-
-
-def _link(row: Recording) -> str:
-    name = row.key.rsplit("/", 1)[-1]
-    expires_s = settings.DOWNLOAD_LINK_S
-    return storage().link(
-        row.key, expires_s=expires_s, filename=name, content_type=AUDIO
-    )
-
-
-def _not_yet(session: VoiceSession) -> HttpResponse:
-    if session.state in (State.READY, State.FAILED):
-        if not recordings.of_tier(session.pk, Tier.FRAGMENT):
-            message = "Nothing was recorded in this session."
-            raise VoiceError("not_recorded", message, status=404)
-        recordings.replace_master(session.pk)
-        mixing.ring(session.pk)
-    elif session.state == State.FINISHING:
-        finish.ring(session.pk)
+    masters.want(session)
     message = "The recording is being made. Ask again in a few seconds."
     return JsonResponse({"code": "not_yet", "message": message}, status=202)
 

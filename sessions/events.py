@@ -5,14 +5,21 @@ Following it live is `feed`'s work.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 
 from sessions import bell
 from sessions.models import SessionEvent, VoiceSession
+
+NOTE, ERASED = "note", "erased"
+"""Types of events: a mark in time that somebody set; and that older ones were deleted,
+all those of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,29 @@ def newest(session_id: int, type_: str) -> int:
     """The number of the newest event of a type; 0 when there is none."""
     rows = SessionEvent.objects.filter(session_id=session_id, type=type_)
     return rows.order_by("-seq").values_list("seq", flat=True).first() or 0
+
+
+def forget(session_id: int, *, participant: UUID, utterances: Collection[UUID]) -> int:
+    """Delete what a session's log tells of one person, and of their utterances; how
+    many events. Joins the caller's transaction.
+
+    A new event says so: whoever has a part of the log in memory reads it anew.
+    """
+    rows = SessionEvent.objects.filter(session=session_id)
+    gone, _ = rows.filter(data__participant=str(participant)).delete()
+    ids = {str(one) for one in utterances}
+    notices = rows.filter(type="notice").values_list("pk", "data")
+    theirs = [pk for pk, data in notices if data.get("id") in ids]
+    gone += rows.filter(pk__in=theirs).delete()[0]
+    if gone:
+        append(session_id, ERASED, {})
+    return gone
+
+
+def forget_notes(author: str, *, before: datetime) -> int:
+    """Delete what somebody noted in any session until a moment; how many events."""
+    notes = SessionEvent.objects.filter(type=NOTE, data__author=author)
+    return notes.filter(created_at__lte=before).delete()[0]
 
 
 def replay(session_id: int, *, after: int, limit: int = 500) -> list[Event]:

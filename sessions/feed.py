@@ -176,7 +176,7 @@ def _take(watched: _Watched, news: _News) -> None:
     if news.events and watched.tail and news.events[0].seq != watched.tail[-1].seq + 1:
         watched.tail.clear()
     for event in news.events:
-        if event.type == "state":
+        if event.type in ("state", events.ERASED):
             # The end may forget what was said: from here on the table is asked again.
             watched.tail.clear()
         watched.tail.append(event)

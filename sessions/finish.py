@@ -41,8 +41,12 @@ OTHERS_DEADLINE_S = 5.0
 OTHERS_POLL_S = 0.1
 
 
+Reason = str | Callable[[], str]
+"""Why a session ends; called where that may be known only when all is written down."""
+
+
 async def end(
-    session_id: int, *, reason: str, idle_since: datetime | None = None
+    session_id: int, *, reason: Reason, idle_since: datetime | None = None
 ) -> bool:
     """End a session; True for the one caller who did it.
 
@@ -57,7 +61,7 @@ async def end(
     return await close(session_id, reason=reason)
 
 
-async def close(session_id: int, *, reason: str) -> bool:
+async def close(session_id: int, *, reason: Reason) -> bool:
     """The steps behind the request to stop; also how the reaper ends a session whose
     first end died half-way."""
     errors: list[Exception] = []
@@ -78,7 +82,8 @@ async def close(session_id: int, *, reason: str) -> bool:
             # Every step is attempted; what failed is raised together below.
             log.exception("finish.step_failed", session=session_id, step=name)
             errors.append(e)
-    ended = await database_sync_to_async(_mark)(session_id, reason)
+    why = reason() if callable(reason) else reason
+    ended = await database_sync_to_async(_mark)(session_id, why)
     if errors:
         raise ExceptionGroup(f"session {session_id} ended with errors", errors)
     return ended

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -55,21 +56,29 @@ def fragments(session_id: int) -> bool:
     False while one is still being recorded, or storage does not answer.
     """
     session = VoiceSession.objects.get(pk=session_id)
-    with _alone(session) as is_ours:
+    with alone(session) as is_ours:
         return is_ours and _fragments(session) and _store(session)
 
 
 def master(session_id: int) -> bool:
     """Mix and store everybody; done at once for a session without sound."""
     session = VoiceSession.objects.get(pk=session_id)
-    with _alone(session) as is_ours:
-        return is_ours and _master(session) and _store(session)
+    with alone(session) as is_ours:
+        before = _voices(session)
+        if not (is_ours and _master(session) and _store(session)):
+            return False
+        if before <= _voices(session):
+            return True
+    # Somebody had themselves erased while another host mixed: what was made holds them.
+    recordings.replace_master(session_id)
+    ring(session_id)
+    return False
 
 
 def store(session_id: int) -> bool:
     """Store what is whole and not stored yet; False when it should be tried again."""
     session = VoiceSession.objects.get(pk=session_id)
-    with _alone(session) as is_ours:
+    with alone(session) as is_ours:
         return is_ours and _store(session)
 
 
@@ -101,16 +110,24 @@ def drop_work(session: VoiceSession) -> None:
     shutil.rmtree(_work(session), ignore_errors=True)
 
 
-def ring(session_id: int) -> None:
-    """Have a worker make the master again, from what storage has."""
-    async_task("sessions.tasks.remix", session_id, cluster="media")
-
-
 @contextlib.contextmanager
-def _alone(session: VoiceSession) -> Iterator[bool]:
+def alone(session: VoiceSession) -> Iterator[bool]:
     """Whether no other worker of this host is at this session's files."""
     with spool.held(_work(session) / "lock") as is_ours:
         yield is_ours
+
+
+def remix(session_id: int) -> bool:
+    """Make the master again, from what storage has; nothing else of it stays here."""
+    if not master(session_id):
+        return False
+    drop_work(VoiceSession.objects.get(pk=session_id))
+    return True
+
+
+def ring(session_id: int) -> None:
+    """Have a worker do that."""
+    async_task("sessions.tasks.remix", session_id, cluster="media")
 
 
 def _fragments(session: VoiceSession) -> bool:
@@ -118,6 +135,9 @@ def _fragments(session: VoiceSession) -> bool:
         with folder.taken() as is_ours:
             if not is_ours:
                 return False
+            if participants.is_erased(keys.participant_of(folder.name)):
+                folder.drop()
+                continue
             if session.record and not joining.fragment(session, folder):
                 return False
             if session.record and settings.KEEP_ORIGINALS:
@@ -169,6 +189,8 @@ def _note_unnoted(session: VoiceSession) -> None:
     away, or the process died between the two."""
     for folder in spool.folders(session.public_id) if session.record else []:
         whose = keys.participant_of(folder.name)
+        if participants.is_erased(whose):
+            continue  # `fragments` drops it
         rows = recordings.chunks_of(session.pk, folder.name)
         noted = {row.start // FRAME_SAMPLES for row in rows}
         for first, path in folder.chunks():
@@ -239,6 +261,10 @@ def _master(session: VoiceSession) -> bool:
             log.warning("recording.not_fetched", session=session.pk, code=e.code)
             return not e.retryable
     return True
+
+
+def _voices(session: VoiceSession) -> set[UUID]:
+    return {track.participant for track in tracks.of_session(session)}
 
 
 def _mix(session: VoiceSession, everybody: list[Track]) -> None:

@@ -100,6 +100,9 @@ class VoiceSession(models.Model):
         return self.state == State.ACTIVE and self.stop_requested_at is None
 
 
+ERASED = "erased:"
+
+
 class Participant(models.Model):
     """One person in one session; the newest of their connections holds them."""
 
@@ -139,6 +142,11 @@ class Participant(models.Model):
     def is_present(self) -> bool:
         """Whether a connection of theirs is open, as far as the database knows."""
         return bool(self.held_by)
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether they have had everything of theirs taken out of this session."""
+        return self.key.startswith(ERASED)
 
 
 class Tier(models.TextChoices):

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from sessions import events
 from sessions.errors import SessionEndedError
-from sessions.models import Participant, VoiceSession
+from sessions.models import ERASED, Participant, Source, VoiceSession
 from sessions.names import clean
 
 if TYPE_CHECKING:
@@ -203,3 +203,38 @@ def restore(session_id: int, public_id: UUID) -> Participant:
         },
     )
     return person
+
+
+def of_key(key: str, *, source: Source, before: datetime) -> list[Participant]:
+    """Somebody in all sessions of a source that they came to before a moment; also
+    where `erase` has begun, and `forget` was not reached."""
+    people = Participant.objects.filter(
+        key__in=(key, ERASED + key), session__source=source, joined_at__lte=before
+    )
+    return list(people.select_related("session").order_by("pk"))
+
+
+def erase(person: Participant) -> None:
+    """Take a person's name away, and nothing of theirs in any more: what still lies on
+    some host is dropped there. Their key is kept until `forget`, for whoever deletes
+    their files to find them by. The caller's transaction holds the session's row."""
+    if not person.is_erased:
+        person.key = ERASED + person.key
+        Participant.objects.filter(pk=person.pk).update(
+            key=person.key, name=UNKNOWN, language=""
+        )
+
+
+def forget(person: Participant) -> None:
+    """Nothing of theirs is left: nor is it kept who they were."""
+    key = f"{ERASED}{person.public_id}"
+    Participant.objects.filter(pk=person.pk).update(key=key)
+    log.info("participant.erased", session=person.session_id, participant=person.pk)
+
+
+def is_erased(public_id: UUID | None) -> bool:
+    """Whether what is found of this person is to be dropped."""
+    if public_id is None:
+        return False
+    theirs = Participant.objects.filter(public_id=public_id)
+    return theirs.filter(key__startswith=ERASED).exists()

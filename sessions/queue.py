@@ -31,6 +31,8 @@ RequestState = VoiceRequest.State
 WAITS = Q(state=RequestState.WAITING)
 SERVED = Q(state=RequestState.SERVED)
 NAME_MAX = 80
+KEPT = timedelta(days=30)
+"""So long is known who asked for a session that never came to be."""
 
 
 class AlreadyWaitingError(VoiceError):
@@ -185,6 +187,35 @@ def mine(holder: str) -> list[VoiceRequest]:
     """What a holder serves, with its sessions, oldest first."""
     rows = VoiceRequest.objects.filter(SERVED, holder=holder)
     return list(rows.select_related("session"))
+
+
+def forget_old(*, now: datetime | None = None) -> int:
+    """Take the person out of requests that never got a session, KEPT after they were
+    made; returns of how many. Who still waits then waits for nobody, and leaves."""
+    before = (now or timezone.now()) - KEPT
+    old = Q(session=None, created_at__lt=before) & ~SERVED & ~Q(user_id="")
+    with transaction.atomic():
+        found = _locked(old).update(
+            state=RequestState.DROPPED,
+            user_id="",
+            user_name="",
+            locale="",
+            message_id="",
+        )
+    if found:
+        log.info("queue.forgotten", requests=found)
+    return found
+
+
+def forget_user(source: Source, user_id: str, *, before: datetime) -> int:
+    """Take a person out of what they asked for until a moment; how many of their
+    requests still wait or hold a slot, and know them."""
+    theirs = Q(source=source, user_id=user_id, created_at__lte=before)
+    with transaction.atomic():
+        rows = _locked(theirs)
+        past = rows.exclude(WAITS | SERVED)
+        past.update(user_id="", user_name="", locale="", message_id="")
+        return rows.filter(WAITS | SERVED).count()
 
 
 def place(request_id: int) -> int:

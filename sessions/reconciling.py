@@ -15,7 +15,7 @@ from enum import StrEnum
 import structlog
 from django.utils import timezone
 
-from sessions import keys, mixing, recordings
+from sessions import keys, mixing, participants, recordings
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.storage import Stored, storage
 
@@ -68,7 +68,7 @@ def _unknown(
         if key in known or _is_young(stored):
             continue
         session = _session_of(key)
-        if session is not None and session.state != State.DELETED:
+        if session is not None and session.state != State.DELETED and _is_known(key):
             if not dry_run:
                 _take_in(session, stored)
             yield Finding(key, Verdict.TAKEN_IN)
@@ -105,6 +105,12 @@ def _session_of(key: str) -> VoiceSession | None:
     if parsed is None:
         return None
     return VoiceSession.objects.filter(public_id=parsed.session).first()
+
+
+def _is_known(key: str) -> bool:
+    """Whether it is nobody's who had everything of theirs erased."""
+    parsed = keys.parse(key)
+    return parsed is None or not participants.is_erased(parsed.participant)
 
 
 def _take_in(session: VoiceSession, stored: Stored) -> None:

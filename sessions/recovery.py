@@ -70,11 +70,16 @@ def ring() -> list[int]:
     lost to their end; returns the sessions."""
     found = left_behind()
     for session_id in found:
-        async_task("sessions.tasks.recover", session_id, cluster="media")
+        ring_for(session_id)
     unknown = [session.pk for session in _restored_all()]
     for session_id in unknown:
         finish.ring(session_id)
     return found + unknown
+
+
+def ring_for(session_id: int) -> None:
+    """Have a worker carry one session's sound to its end."""
+    async_task("sessions.tasks.recover", session_id, cluster="media")
 
 
 def _restored_all() -> Iterator[VoiceSession]:

@@ -20,7 +20,7 @@ def store(session_id: int) -> bool:
 
 def remix(session_id: int) -> bool:
     """Make a master again that storage has lost (media queue)."""
-    return mixing.master(session_id)
+    return mixing.remix(session_id)
 
 
 def recover(session_id: int) -> list[str]:

@@ -114,7 +114,7 @@ class Opened:
 def of_session(session: VoiceSession) -> list[Track]:
     """Everybody who was heard, in the order they came."""
     everybody = _connections(session)
-    people = session.participants.all()
+    people = [one for one in session.participants.all() if not one.is_erased]
     found = [_track(person, everybody[person.public_id]) for person in people]
     return [track for track in found if track is not None]
 

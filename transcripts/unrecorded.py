@@ -1,7 +1,8 @@
 """Sessions with `record` off leave nothing behind of what was said.
 
 While such a session lives, its words must wait somewhere: for the model, and for those
-who read along. Its end deletes them, sound and text, before it is called ready.
+who read along. Its end deletes them, sound and text, before it is called ready; also
+what a process that died had written beside the database.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import structlog
 from django.db import transaction
 
+from sessions import deletion
 from sessions.models import SessionEvent, State, VoiceSession
 from transcripts.models import Utterance
 
 log = structlog.get_logger(__name__)
 
-SPOKEN_EVENTS = ("utterance", "tone", "notice")
+SPOKEN_EVENTS = ("utterance", "tone", "notice", "note")
 
 
 def forget(session_id: int) -> bool:
-    """Delete what was said where recording is off; a durable step of the end."""
+    """Delete what was said where recording is off; a durable step of the end. Not done
+    for as long as the disk keeps some of it."""
     with transaction.atomic():
         # The row's lock: no late utterance comes in between.
         session = VoiceSession.objects.select_for_update().get(pk=session_id)
@@ -27,6 +30,11 @@ def forget(session_id: int) -> bool:
         said, _ = Utterance.objects.filter(session=session).delete()
         events = SessionEvent.objects.filter(session=session, type__in=SPOKEN_EVENTS)
         told, _ = events.delete()
+    try:
+        deletion.forget_words(session)
+    except deletion.NotForgottenError as e:
+        log.error("session.not_forgotten", session=session_id, why=e.message)
+        return False
     log.info("session.forgotten", session=session_id, utterances=said, events=told)
     return True
 

@@ -216,6 +216,8 @@ CAPTURE_SINKS = [
     "transcripts.live.listen",
     "transcripts.tones.listen",
 ]
+# Who keeps words of a session beside the database: callable(session) that deletes them.
+FORGETTERS = ["bot.discord.lines.forget_session"]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
 # Whether what arrived is kept too, lossless, beside the MP3s.
@@ -404,8 +406,13 @@ LOGGING: dict[str, Any] = {
         }
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "structured"}
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "structured",
+            "filters": ["network"],
+        }
     },
+    "filters": {"network": {"()": "voiceproject.logs.NetworkIsNoFault"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # One line per request and frame is noise; their warnings are kept.
@@ -416,6 +423,7 @@ LOGGING: dict[str, Any] = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
         "django-q": {"level": "WARNING"},
+        "discord": {"level": "WARNING"},  # our own lines tell the same, once
         "piper": {"level": "WARNING"},  # its DEBUG lines hold what is said
     },
 }

@@ -6,14 +6,16 @@ since, in the text channel.
 
 from __future__ import annotations
 
+import asyncio
+
 import discord
 import structlog
 
-from bot.discord.answer import Answer
+from bot.discord.answer import Answer, call_out
 from bot.discord.excuses import told
-from bot.discord.faults import FAULTS
+from bot.discord.faults import said
 from bot.discord.notices import Notice, text
-from bot.discord.undo import said
+from sessions.background import spawn
 from sessions.errors import VoiceError
 from sessions.models import VoiceRequest
 
@@ -38,33 +40,40 @@ class Asker:
         """In the queue, as they were told it."""
         self._client = client
         self._answer = answer
+        self._newest = ""
+        self._telling = asyncio.Lock()
 
-    async def tell(self, notice: Notice, **values: object) -> None:
-        """Never raises: nothing of the call depends on it."""
-        content = text(notice, self.request.locale, **values)
-        try:
-            if self._answer is None or not await self._answer.show(content):
-                await self._post(content)
-        except FAULTS as e:
-            log.info("discord.not_told", request=self.request.pk, why=said(e))
+    def tell(self, notice: Notice, **values: object) -> asyncio.Task[None]:
+        """Begin to tell them; what was to be told before and was not is left out. The
+        task never fails: nothing of the call depends on it, and no call waits for it.
+        """
+        self._newest = content = text(notice, self.request.locale, **values)
+        return spawn(self._tell(content), name="discord.tell")
 
-    async def fail(self, error: VoiceError | None) -> None:
-        """Say why nothing came of it; None: a fault of ours."""
+    def fail(self, error: VoiceError | None) -> asyncio.Task[None]:
+        """Say why nothing came of it, as `tell` does; None: a fault of ours."""
         notice, values = told(error, locale=self.request.locale)
         values.setdefault("channel", f"<#{self.request.channel_id}>")
-        await self.tell(notice, **values)
+        return self.tell(notice, **values)
+
+    async def _tell(self, content: str) -> None:
+        async with self._telling:
+            if content != self._newest:
+                return
+            if self._answer is not None:
+                await self._answer.get_across(content)
+            else:
+                await self._post(content)
 
     async def _post(self, content: str) -> None:
         channel = self._text_channel()
         if channel is None:
             return
-        user = discord.Object(int(self.request.user_id))
-        await channel.send(
-            f"<@{user.id}> {content}",
-            allowed_mentions=discord.AllowedMentions(
-                everyone=False, roles=False, users=[user]
-            ),
-        )
+        try:
+            await call_out(channel, content, user_id=int(self.request.user_id))
+        except Exception as e:
+            # Also what discord.py raises when it is being closed.
+            log.info("discord.not_told", request=self.request.pk, why=said(e))
 
     def _text_channel(self) -> discord.abc.Messageable | None:
         if not self.request.text_channel_id:

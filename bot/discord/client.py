@@ -4,6 +4,7 @@ what happens. Decides nothing itself."""
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import discord
@@ -11,14 +12,20 @@ import structlog
 from channels.db import database_sync_to_async
 from discord.ext import commands
 from django.conf import settings
+from django.utils import timezone
 
-from bot.discord import libopus
+from bot.discord import gate, libopus
+from bot.discord.answer import Answer
 from bot.discord.buttons import OptOutButton, StopButton
+from bot.discord.commands.archive import Archive
 from bot.discord.commands.calls import Calls
+from bot.discord.commands.managing import Managing
 from bot.discord.commands.people import People
 from bot.discord.conversation import Shared
 from bot.discord.desk import Desk
+from bot.discord.eraser import Eraser
 from bot.discord.excuses import told
+from bot.discord.faults import FAULTS
 from bot.discord.notices import Notice, text
 from bot.discord.operator import Operator
 from bot.discord.optouts import Admission
@@ -75,12 +82,22 @@ class ParleyBot(commands.AutoShardedBot):
         )
         self.desk = Desk(self.operator, self.admission)
         self.sweep = Sweep(self)
+        self.eraser = Eraser()
+        self.ready_at: datetime | None = None
+        """When it was ready for the first time."""
         self._tasks: list[asyncio.Task[None]] = []
         self._is_recovered = False
 
     async def setup_hook(self) -> None:
+        gate.mend(self, within_s=RATE_LIMIT_MAX_S)
         libopus.load()
-        for cog in (Calls(self.desk), People(self.desk)):
+        cogs = (
+            Calls(self.desk),
+            Archive(self.desk),
+            People(self.desk, self.eraser),
+            Managing(self),
+        )
+        for cog in cogs:
             await self.add_cog(cog)
         self.add_dynamic_items(StopButton, OptOutButton)
         await self.tree.set_translator(Descriptions())
@@ -91,10 +108,12 @@ class ParleyBot(commands.AutoShardedBot):
         log.info("discord.ready", guilds=len(self.guilds))
         if not self._is_recovered:
             self._is_recovered = True
+            self.ready_at = timezone.now()
             await recover(self.operator)
             self._tasks = [
                 spawn(self.operator.run(), name="discord.queue"),
                 spawn(self.sweep.run(), name="discord.sweep"),
+                spawn(self.eraser.run(), name="discord.eraser"),
                 spawn(self._refresh(), name="discord.optouts"),
             ]
         self.operator.gateway_changed()
@@ -126,8 +145,15 @@ class ParleyBot(commands.AutoShardedBot):
             log.error("discord.command", command=str(context.command), exc_info=error)
             notice, values = told(None, locale=locale)
             content = text(notice, locale, **values)
-        if context.interaction is not None or context.command is not None:
-            await context.send(content, ephemeral=True)
+        if context.interaction is None and context.command is None:
+            return  # no command of ours
+        # Not `context.send`: where two clocks differ, that tells the whole channel.
+        answer = Answer(context, is_private=True)
+        try:
+            answer.defer()
+            await answer.show(content)
+        except FAULTS as e:
+            log.info("discord.not_refused", why=type(e).__name__)
 
     async def shut_down(self) -> None:
         """End every call in order, and log out."""

@@ -22,6 +22,8 @@ AUTHENTICATION_FAILED = 4004
 SERVER_NOT_FOUND = 4011
 UNKNOWN_PROTOCOL = 4012
 DISCONNECTED = 4014
+"""Sent away, moved, or the main gateway's session has ended: it alone does not say."""
+SERVER_CRASHED = 4015
 UNKNOWN_MODE = 4016
 DAVE_REQUIRED = 4017
 RATE_LIMITED = 4021
@@ -58,4 +60,4 @@ def backoff_s(attempt: int) -> float | None:
     """How long to wait before this attempt, from 0; None: no more of them."""
     if attempt >= TRIES:
         return None
-    return min(BACKOFF_S * 2**attempt, BACKOFF_MAX_S) if attempt else 0.0
+    return min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_MAX_S) if attempt else 0.0

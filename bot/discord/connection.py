@@ -1,108 +1,60 @@
 """Our end of a Discord voice connection: discord.py's, with what it lacks to receive.
 
 discord.py connects, negotiates the keys and sends. Its private names that are used here
-are in `NEEDED`, and a test asks each release for them.
+and below are in `NEEDED` and `HELD`, and tests ask each release for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import discord
 import structlog
 from discord.gateway import DiscordVoiceWebSocket
-from discord.utils import MISSING
-from discord.voice_state import ConnectionFlowState, VoiceConnectionState
+from discord.http import HTTPClient
+from discord.state import ConnectionState
+from discord.voice_state import SocketReader, VoiceConnectionState
 
 from bot.discord import closes
 from bot.discord.closes import Remedy
 from bot.discord.receive import Receiver, Sink
+from bot.discord.voicestate import AbandonedError, Connection, Recoveries
 from sessions.background import spawn
 
 log = structlog.get_logger(__name__)
 
 KEEPALIVE_S = 5.0
 """A router forgets a UDP road that nothing travels on; Discord's clients do this."""
-ANNOUNCED = (
-    DiscordVoiceWebSocket.MLS_ANNOUNCE_COMMIT_TRANSITION,
-    DiscordVoiceWebSocket.MLS_WELCOME,
-)
-"""Binary messages that carry the number of a transition behind their kind."""
 NEEDED: dict[type, tuple[str, ...]] = {
     discord.VoiceClient: ("create_connection_state", "cleanup", "supported_modes"),
     VoiceConnectionState: (
-        *("add_socket_listener", "disconnect", "soft_disconnect", "send_packet"),
-        *("_connect_websocket", "_recover_from_invalid_commit", "reinit_dave_session"),
+        *("add_socket_listener", "disconnect", "is_connected", "send_packet"),
+        *("voice_state_update", "voice_server_update", "_update_voice_channel"),
+        *("_connect", "_connect_websocket", "_handshake_websocket", "_wrap_connect"),
+        *("_create_socket", "_poll_voice_ws", "_voice_disconnect", "_wait_for_state"),
+        *("_recover_from_invalid_commit", "reinit_dave_session"),
     ),
-    DiscordVoiceWebSocket: ("from_connection_state", "received_binary_message"),
+    DiscordVoiceWebSocket: (
+        *("from_connection_state", "received_message", "received_binary_message"),
+        *("close", "discover_ip", "poll_event", "RESUMED"),
+    ),
+    SocketReader: ("pause", "resume", "stop"),
+    ConnectionState: ("_get_voice_client",),
+    discord.Client: ("_get_websocket",),
 }
-
-
-class WebSocket(DiscordVoiceWebSocket):
-    """One bad message of the key exchange must not end the whole connection."""
-
-    _connection: Connection
-
-    async def poll_event(self) -> None:
-        try:
-            await super().poll_event()
-        except discord.ConnectionClosed as e:
-            # discord.py keeps some of them to itself.
-            self._connection.close_code = e.code
-            raise
-
-    async def received_binary_message(self, msg: bytes) -> None:
-        if msg[2] in ANNOUNCED:
-            self._connection.transition = int.from_bytes(msg[3:5], "big")
-        try:
-            await super().received_binary_message(msg)
-        except (ValueError, RuntimeError) as e:  # what davey raises
-            log.warning("discord.bad_key_message", op=msg[2], error=str(e))
-            await self._connection.renew_keys()
-
-
-class Connection(VoiceConnectionState):
-    """Wakes its reader before the socket is closed: else that is deaf for up to 30 s,
-    in a `select` on a socket that is no more."""
-
-    transition = 0
-    """The newest change of the group's keys."""
-    close_code: int | None = None
-    """The voice gateway's, when it closed; also when it is gone on with elsewhere."""
-
-    async def renew_keys(self) -> None:
-        """Ask the group to take us out and in again: our keys are not theirs."""
-        await self._recover_from_invalid_commit(self.transition)
-
-    async def disconnect(self, **how: Any) -> None:
-        self._wake_reader()
-        await super().disconnect(**how)
-
-    async def soft_disconnect(self, **how: Any) -> None:
-        self._wake_reader()
-        await super().soft_disconnect(**how)
-
-    async def _connect_websocket(
-        self,
-        resume: bool,  # noqa: FBT001 (discord.py's)
-    ) -> DiscordVoiceWebSocket:
-        seq_ack = -1 if self.ws is MISSING else self.ws.seq_ack
-        ws = await WebSocket.from_connection_state(
-            self, resume=resume, hook=self.hook, seq_ack=seq_ack
-        )
-        self.state = ConnectionFlowState.websocket_connected
-        self.close_code = None
-        return ws
-
-    def _wake_reader(self) -> None:
-        self._socket_reader.pause()
-        if self.socket:
-            with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
+HELD: dict[type, tuple[str, ...]] = {
+    VoiceConnectionState: (
+        *("_connector", "_runner", "_expecting_disconnect", "_state_event"),
+        *("_socket_reader", "hook", "secret_key", "mode", "socket", "ws"),
+        *("dave_session", "dave_protocol_version"),
+    ),
+    DiscordVoiceWebSocket: ("_keep_alive", "_close_code", "seq_ack"),
+    HTTPClient: ("_global_over",),  # `gate` has it
+}
+"""The same of what they set in `__init__`."""
 
 
 class ListeningClient(discord.VoiceClient):
@@ -120,14 +72,19 @@ class ListeningClient(discord.VoiceClient):
         *,
         sink: Sink,
         accepts: Callable[[int], bool],
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        """`ended` is told on the event loop, also of a try that came to nothing."""
         super().__init__(client, channel)
         self.receiver = Receiver(
             self._connection, sink=sink, accepts=accepts, broken=self._broken
         )
+        self._connection.recoveries = Recoveries(
+            lambda: self.receiver.unsealing.counts.opened, guild_id=self.guild.id
+        )
         self._connection.add_socket_listener(self.receiver.datagram)
         self._over = asyncio.Event()
-        self._has_broken = False
+        self._ended = ended
         self._keepalive: asyncio.Task[None] | None = None
 
     def create_connection_state(self) -> Connection:
@@ -139,47 +96,56 @@ class ListeningClient(discord.VoiceClient):
         return self._connection.close_code
 
     @property
+    def is_out(self) -> bool:
+        """Whether the main gateway has told us that we are in no channel."""
+        return self._connection.is_out
+
+    @property
     def remedy(self) -> Remedy:
         """What to do about the end of this connection."""
-        if not self.is_over or self._has_broken or self.close_code is not None:
-            return closes.remedy(self.close_code)
-        return Remedy.LEAVE  # the main gateway told us that we are out
+        return Remedy.LEAVE if self.is_out else closes.remedy(self.close_code)
 
     @property
     def is_over(self) -> bool:
         return self._over.is_set()
 
-    async def leave(self) -> None:
-        """Out of the channel, in whatever state the connection is. Does not wait for
-        Discord's word that we are: whoever was forgotten never gets it."""
-        if not self.is_over:
-            await self._connection.disconnect()
-
-    async def connect(self, **how: Any) -> None:
-        await super().connect(**how)
-        self._keepalive = spawn(self._keep_alive(), name="discord.keepalive")
-        if (poller := self._connection._runner) is not None:
-            poller.add_done_callback(self._poller_ended)
-
-    def cleanup(self) -> None:
-        super().cleanup()
-        self._over.set()
-        if self._keepalive is not None:
-            self._keepalive.cancel()
-
-    def _poller_ended(self, poller: asyncio.Task[None]) -> None:
-        """Nobody reads the voice gateway any more: without this, discord.py would call
-        the connection whole."""
-        if poller.cancelled() or (error := poller.exception()) is None:
-            return
-        self._has_broken = True
-        log.info("discord.voice_closed", code=self.close_code, why=type(error).__name__)
-        if not self.is_over:
-            spawn(self._connection.disconnect(), name="discord.disconnect")
-
     async def over(self) -> None:
         """Until the connection has ended, whoever ended it."""
         await self._over.wait()
+
+    async def connect(self, **how: Any) -> None:
+        """Raises what discord.py raises, AbandonedError and TooManyFilesError."""
+        try:
+            await super().connect(**how)
+        except BaseException as e:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            if failure := self._connection.failure:
+                raise failure from e
+            if self.is_out or isinstance(e, asyncio.CancelledError):
+                raise AbandonedError("out again") from e
+            raise
+        if not self.is_over:
+            self._keepalive = spawn(self._keep_alive(), name="discord.keepalive")
+
+    async def disconnect(self, *, force: bool = False) -> None:
+        """discord.py's; but does not wait for Discord's word that we are out, which
+        whoever was forgotten never gets."""
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Out of the channel, in whatever state the connection is."""
+        await self._connection.end()
+
+    def cleanup(self) -> None:
+        registry: Any = self.client._connection
+        if registry._get_voice_client(self.guild.id) is self:  # and not one after us
+            super().cleanup()
+        self._over.set()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        self._ended()
 
     async def _told(self, _: DiscordVoiceWebSocket, message: dict[str, Any]) -> None:
         """discord.py's hook: what it raises would end the connection."""
@@ -201,8 +167,9 @@ class ListeningClient(discord.VoiceClient):
 
     async def _keep_alive(self) -> None:
         count = 0
-        while self.is_connected():
-            with contextlib.suppress(OSError):
-                self._connection.send_packet(count.to_bytes(8, "little"))
-            count += 1
+        while not self.is_over:
+            if self.is_connected():  # else it follows to another server
+                with contextlib.suppress(OSError):
+                    self._connection.send_packet(count.to_bytes(8, "little"))
+                count += 1
             await asyncio.sleep(KEEPALIVE_S)

@@ -21,7 +21,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from bot.discord import deeds
+from bot.discord import deeds, lines
 from bot.discord.chat import Chat
 from bot.discord.countdown import Countdown
 from bot.discord.dave import SILENCE
@@ -31,12 +31,15 @@ from bot.discord.metrics import Ended, VoiceMetrics
 from bot.discord.notices import Notice
 from bot.discord.speak import SpeechOut
 from bot.discord.tracks import DiscordTracks
-from bot.discord.undo import undo
+from bot.discord.unbroken import unbroken
+from bot.discord.undo import take_off_status, undo
+from bot.discord.works import Works
 from bot.voice.calllog import CallLog
 from bot.voice.mouth import Block, LineMouth
 from bot.voice.owntrack import OwnTrack
 from sessions.background import spawn
 from sessions.capture.registry import Host, Stop, registry
+from sessions.models import State
 
 if TYPE_CHECKING:
     from bot.discord.connection import ListeningClient
@@ -55,6 +58,10 @@ EARLY_MAX = 1500
 """Packets (30 s of one speaker) that wait for time zero."""
 LAST_LINES_S = 60.0
 """How long the text channel waits behind the end for what was said last."""
+STATUS_WITHIN_S = 2.0
+WORK_WITHIN_S, TRACKS_WITHIN_S, LEAVE_WITHIN_S, UNDO_WITHIN_S = 12.0, 10.0, 8.0, 9.0
+"""The steps of a close. Only the first, where Discord does not answer what was asked
+before, brings it beyond what `finish` waits; it goes on all the same."""
 
 Voice = discord.VoiceChannel | discord.StageChannel
 
@@ -73,7 +80,7 @@ class Shared:
 
 class Conversation:
     """Belongs to the client's event loop. `ended` is told why it must end; `closed`
-    when nothing of it is left here."""
+    when nothing of it is left here, but for its last lines."""
 
     def __init__(
         self,
@@ -92,6 +99,13 @@ class Conversation:
         self.link: Link | None = None
         self.is_begun = False
         self.join_s: float | None = None
+        self.why = ""
+        """Why it ends, as whoever asked first has it."""
+        self.ending: asyncio.Task[bool] | None = None
+        self.may_have_room = session.state != State.REQUESTED
+        """Discord has been asked for it."""
+        self.is_undoing = False
+        """From here on it is we who delete its room."""
         self._shared = shared
         self._asked_at = asked_at
         self._tell_ended, self._tell_closed = ended, closed
@@ -108,6 +122,7 @@ class Conversation:
         self._follower: Follower | None = None
         self._countdown: Countdown | None = None
         self._hosting = contextlib.ExitStack()
+        self.works = Works(crashed=self.crashed)
         self._closing: asyncio.Task[None] | None = None
 
     # --- how it begins ----------------------------------------------------------------
@@ -122,8 +137,22 @@ class Conversation:
         return self.link.channel if self.link is not None else None
 
     @property
+    def is_waiting(self) -> bool:
+        """For whoever asked for the room."""
+        return self._countdown is not None and not self.is_begun
+
+    @property
     def is_closed(self) -> bool:
+        """Or is being closed."""
         return self._closing is not None
+
+    @property
+    def is_ending(self) -> bool:
+        return self.is_closed or self.ending is not None
+
+    def crashed(self) -> None:
+        """Something of it is broken: better no call than half of one."""
+        self._tell_ended(self, "crashed")
 
     async def join(self, channel: Voice) -> None:
         """Into the channel. Raises LinkError."""
@@ -145,8 +174,15 @@ class Conversation:
         self._count_down(settings.VOICE_TIMEOUT, run_out, since=lambda: began_at)
 
     async def begin(self, session: VoiceSession) -> None:
-        """The session is active: what is said from its time zero on is kept."""
+        """The session is active: what is said from its time zero on is kept. Where it
+        closes meanwhile, that waits for it."""
+        await unbroken(self._begin(session))
+
+    async def _begin(self, session: VoiceSession) -> None:
         self.session = session
+        if self.is_closed:
+            return
+        self._stop_countdown()
         self._hosting.enter_context(registry().hosting(Host(session.pk, self._stopped)))
         tracks = DiscordTracks(
             session,
@@ -160,7 +196,11 @@ class Conversation:
             self._tracks, self.is_begun = tracks, True
         await self._begin_to_speak()
         self._follower = Follower(
-            session, self.call, channel=self._text_channel(), heard=self._line
+            session,
+            self.call,
+            channel=self._text_channel(),
+            heard=self._line,
+            crashed=self.crashed,
         )
         await self._follower.start()
         self._spoken_at = self._clock()
@@ -180,17 +220,14 @@ class Conversation:
     def left(self, user_id: int) -> None:
         """One of them has gone, and others go on."""
         if self._tracks is not None:
-            spawn(self._tracks.left(user_id), name="discord.left")
+            self.works.run(self._tracks.left(user_id), name="discord.left")
 
     def moved(self, channel_id: int) -> None:
         """A moderator has taken us elsewhere: it goes on there."""
         self.session.channel_id = str(channel_id)
-        spawn(
-            database_sync_to_async(deeds.in_channel)(
-                self.session.pk, channel_id=channel_id
-            ),
-            name="discord.moved",
-        )
+        in_channel = database_sync_to_async(deeds.in_channel)
+        note = in_channel(self.session.pk, channel_id=channel_id)
+        self.works.run(note, name="discord.moved")
 
     def people(self) -> list[int]:
         """Who is in the channel, but for bots."""
@@ -214,10 +251,18 @@ class Conversation:
             self._closing = spawn(self._close(), name="discord.close")
         await asyncio.shield(self._closing)
 
-    async def epilogue(self, *, within_s: float = LAST_LINES_S) -> None:
+    async def epilogue(self) -> None:
         """The last lines become text behind the end."""
         if self._follower is not None:
-            await self._follower.finish(within_s=within_s)
+            await self._follower.finish(within_s=LAST_LINES_S)
+        elif not self.session.record:
+            # Those that a process wrote which died.
+            await asyncio.to_thread(lines.forget_session, self.session)
+
+    def hurry(self) -> None:
+        """Wait for no last lines."""
+        if self._follower is not None:
+            self._follower.hurry()
 
     def figures(self, reason: str) -> Ended:
         """What is said of it when it is over."""
@@ -245,22 +290,33 @@ class Conversation:
         return counts
 
     async def _close(self) -> None:
-        if self._countdown is not None:
-            self._countdown.stop()
+        self._fall_silent()
+        await self.works.end(within_s=WORK_WITHIN_S)
+        self._fall_silent()  # they may have begun just then
+        steps = {
+            self._close_tracks: TRACKS_WITHIN_S,
+            self._leave: LEAVE_WITHIN_S,
+            self._undo: UNDO_WITHIN_S,
+        }
+        for step, within_s in steps.items():
+            try:
+                async with asyncio.timeout(within_s):
+                    await step()
+            except Exception:
+                # Every step is attempted: a channel must not stay for a disk's sake.
+                log.exception("discord.step_failed", session=self.session.pk)
+        self._hosting.close()
+        self._tell_closed(self)
+
+    def _fall_silent(self) -> None:
+        self._stop_countdown()
         if self._chat is not None:
             self._chat.stop()
         if self._speech is not None:
             self._speech.close()
-        steps = [self._close_tracks, self._leave, self._undo, self._let_go]
-        for step in steps:
-            try:
-                await step()
-            except Exception:
-                # Every step is attempted: a channel must not stay for a disk's sake.
-                log.exception("discord.step_failed", session=self.session.pk)
-        self._tell_closed(self)
 
     async def _close_tracks(self) -> None:
+        await self.works.finish()
         if self._tracks is not None:
             await self._tracks.leave()
         if self._ours is not None:
@@ -269,14 +325,19 @@ class Conversation:
             await self._log.close()
 
     async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(STATUS_WITHIN_S):
+                await take_off_status(self._shared.client, self.call)
+        except TimeoutError:
+            log.info("discord.status_left", session=self.session.pk)
         if self.link is not None:
             await self.link.close()
 
     async def _undo(self) -> None:
+        self.is_undoing = True
+        if not self.may_have_room:
+            self.call.room_name = ""  # else it would be looked for a while
         await undo(self._shared.client, self.call)
-
-    async def _let_go(self) -> None:
-        self._hosting.close()
 
     async def _stopped(self, _: Stop) -> None:
         """The session ends, whoever ended it, or this process does."""
@@ -362,13 +423,23 @@ class Conversation:
     def _count_down(
         self, seconds: float, run_out: Callable[[], None], *, since: Callable[[], float]
     ) -> None:
-        if self._countdown is not None:
-            self._countdown.stop()
+        self._stop_countdown()
         self._countdown = Countdown(seconds, run_out, since=since, clock=self._clock)
         self._countdown.start()
 
+    def _stop_countdown(self) -> None:
+        if self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+
     def _text_channel(self) -> discord.abc.Messageable | None:
-        if not settings.VOICE_MIRROR or not self.call.text_channel_id:
+        """Where the lines are shown: those of a room in itself, for nobody else is to
+        read them; what is not kept, nowhere where it would stay."""
+        if not settings.VOICE_MIRROR:
+            return None
+        if self.is_room:
+            return self.channel
+        if not self.session.record or not self.call.text_channel_id:
             return None
         found = self._shared.client.get_channel(int(self.call.text_channel_id))
         return found if isinstance(found, discord.abc.Messageable) else None

@@ -41,19 +41,20 @@ class Desk:
 
     @asynccontextmanager
     async def answering(
-        self, context: Context, *, is_private: bool = True
+        self, asked: Context | Interaction, *, is_private: bool = True
     ) -> AsyncIterator[Answer]:
-        """Acknowledge at once; whatever the block raises is told instead."""
-        answer = Answer(context, is_private=is_private)
+        """Acknowledge at once; whatever the block raises is told instead. What is asked
+        is done also where Discord takes no acknowledgement."""
+        answer = Answer(asked, is_private=is_private)
+        answer.defer()
         try:
-            await answer.defer()
             yield answer
         except (VoiceError, *FAULTS) as e:
-            await self.excuse(answer, e, locale=locale_of(context))
+            await self.excuse(answer, e, locale=locale_of(asked))
         except Exception as e:
             # The member gets an answer, the operator a traceback.
-            log.exception("discord.command_failed", command=str(context.command))
-            await self.excuse(answer, None, locale=locale_of(context))
+            log.exception("discord.command_failed", command=str(asked.command))
+            await self.excuse(answer, None, locale=locale_of(asked))
             del e
 
     async def excuse(
@@ -64,10 +65,7 @@ class Desk:
         if isinstance(found, AlreadyHereError):
             values["channel"] = f"<#{found.channel_id}>"
         values.setdefault("channel", "")
-        try:
-            await answer.show(text(notice, locale, **values))
-        except FAULTS as e:
-            log.info("discord.not_excused", code=found and found.code, why=str(type(e)))
+        await answer.get_across(text(notice, locale, **values))
 
     async def stop_in(self, guild_id: int | None, user: Any) -> Conversation:
         """End the call of a guild, for whoever may. Raises VoiceError."""
@@ -81,24 +79,18 @@ class Desk:
 
     async def stop(self, interaction: Interaction, *, session: str) -> None:
         """The button of a panel."""
-        locale = str(interaction.locale)
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        call = self.operator.call_in(interaction.guild_id or 0)
-        if call is None or str(call.session.public_id) != session:
-            content = text(Notice.ERROR_ENDED, locale)
-        elif not may_stop(call, interaction.user):
-            content = text(Notice.ERROR_NOT_YOURS, locale)
-        else:
-            await self.operator.end(call, "stopped")
-            content = stopped(call, locale)
-        await interaction.edit_original_response(content=content)
+        async with self.answering(interaction) as answer:
+            call = self.operator.call_in(interaction.guild_id or 0)
+            if call is None or str(call.session.public_id) != session:
+                raise VoiceError("ended", "It has ended already.", status=404)
+            await self.stop_in(interaction.guild_id, interaction.user)
+            await answer.get_across(stopped(call, locale_of(interaction)))
 
     async def opt_out(self, interaction: Interaction) -> None:
         """The other button."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.set_opted_out(interaction.user.id, is_out=True)
-        content = text(Notice.OPTOUT_DONE, str(interaction.locale))
-        await interaction.edit_original_response(content=content)
+        async with self.answering(interaction) as answer:
+            await self.set_opted_out(interaction.user.id, is_out=True)
+            await answer.show(text(Notice.OPTOUT_DONE, locale_of(interaction)))
 
     async def set_opted_out(self, user_id: int, *, is_out: bool) -> None:
         """Held from the next packet on."""
@@ -107,10 +99,12 @@ class Desk:
         await database_sync_to_async(self.admission.refresh)()
 
 
-def locale_of(context: Context) -> str:
-    if context.interaction is not None:
-        return str(context.interaction.locale)
-    return str(context.guild.preferred_locale) if context.guild else "en"
+def locale_of(asked: Context | Interaction) -> str:
+    if isinstance(asked, discord.Interaction):
+        return str(asked.locale)
+    if asked.interaction is not None:
+        return str(asked.interaction.locale)
+    return str(asked.guild.preferred_locale) if asked.guild else "en"
 
 
 def may_stop(call: Conversation, user: Any) -> bool:
@@ -122,6 +116,7 @@ def may_stop(call: Conversation, user: Any) -> bool:
 
 
 def stopped(call: Conversation, locale: str) -> str:
-    if not call.session.record or not call.is_begun:
+    """With the session's link, but not for all to see what was said in a room."""
+    if not call.session.record or not call.is_begun or call.is_room:
         return text(Notice.END_DONE, locale)
     return text(Notice.RECORD_STOPPED, locale, url=addresses.page_of(call.session))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import discord
 
 from sessions.errors import VoiceError
@@ -18,7 +19,7 @@ class DiscordError(VoiceError):
         self.retry_s = retry_s
 
 
-FAULTS = (discord.DiscordException, OSError, TimeoutError)
+FAULTS = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
 """Whatever an await of discord.py's may raise for the world's sake."""
 
 
@@ -37,3 +38,17 @@ def fault(error: BaseException) -> VoiceError:
             return DiscordError("discord_busy", "Too many at once.", retry_s=60.0)
         case _:
             return DiscordError("discord_failed", "Discord did not do it.")
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether Discord has said no, and will say so again: it need not be asked twice,
+    and has done nothing."""
+    if not isinstance(error, discord.HTTPException):
+        return False
+    return 400 <= error.status < 500 and error.status != 429
+
+
+def said(error: BaseException) -> str:
+    """What Discord answered, in a few words and without anybody's name."""
+    status, code = getattr(error, "status", ""), getattr(error, "code", "")
+    return " ".join(str(x) for x in (type(error).__name__, status, code) if x)

@@ -44,10 +44,12 @@ class Follower:
         *,
         channel: discord.abc.Messageable | None,
         heard: Callable[[Line], None],
+        crashed: Callable[[], None],
     ) -> None:
-        """`channel`: where the lines are shown; None: nowhere."""
+        """`channel`: where the lines are shown; None: nowhere. `crashed`: no line is
+        followed any more, by a fault of ours."""
         self._session, self._call = session, call
-        self._heard = heard
+        self._heard, self._crashed = heard, crashed
         self._lines: LineLog | None = None
         self._mirror = (
             None if channel is None else Mirror(channel, mark=call.mirrored_to)
@@ -65,13 +67,20 @@ class Follower:
         if self._mirror is not None:
             await self._mirror.__aenter__()
             self._tasks.append(spawn(self._mark_on(), name="discord.mark"))
-        self._tasks.append(spawn(self._follow(), name="discord.follow"))
+        following = spawn(self._follow(), name="discord.follow")
+        following.add_done_callback(self._ended)
+        self._tasks.append(following)
+
+    def hurry(self) -> None:
+        """Wait for no more lines."""
+        self._over.set()
 
     async def finish(self, *, within_s: float) -> None:
         """Wait for the last lines, then close everything. May be called again."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._over.wait()
+        if self._tasks:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._over.wait()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             await cancel_and_wait(task)
@@ -91,6 +100,11 @@ class Follower:
                     self._over.set()
                 if (line := line_of(event)) is not None:
                     self._take(line)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._over.set()
+        if not task.cancelled() and task.exception() is not None:
+            self._crashed()
 
     def _take(self, line: Line) -> None:
         if self._lines is not None:

@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 
 from sessions.spool import sync_folder
 
 if TYPE_CHECKING:
     from sessions.events import Event
+    from sessions.models import VoiceSession
 
 log = structlog.get_logger(__name__)
+
+DRAFT = ".draft"
+"""Of a file from which somebody's lines are being taken; a crash may leave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,48 @@ def path_of(folder: Path, public_id: UUID) -> Path:
 
 def forget(folder: Path, public_id: UUID) -> None:
     """Delete what is kept of a session, if anything is. Raises OSError."""
-    path_of(folder, public_id).unlink(missing_ok=True)
+    path = path_of(folder, public_id)
+    path.unlink(missing_ok=True)
+    path.with_suffix(DRAFT).unlink(missing_ok=True)
+
+
+def forget_session(session: VoiceSession) -> None:
+    """The same, as FORGETTERS calls it. Raises OSError."""
+    forget(Path(settings.LOGS_DIR) / "lines", session.public_id)
+
+
+def forget_person(session: VoiceSession, participant: UUID) -> None:
+    """Take one person's lines out of the file of a session that is over, and with them
+    what cannot be read. Raises OSError; then the file is as it was."""
+    folder = Path(settings.LOGS_DIR) / "lines"
+    path = path_of(folder, session.public_id)
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        return
+    lines = before.splitlines(keepends=True)
+    kept = b"".join(line for line in lines if _is_of_another(line, str(participant)))
+    if kept == before:
+        return
+    draft = path.with_suffix(DRAFT)
+    draft.unlink(missing_ok=True)
+    with open(draft, "xb", opener=_private) as file:
+        file.write(kept)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(folder)
+
+
+def _is_of_another(line: bytes, participant: str) -> bool:
+    try:
+        return bool(json.loads(line)["participant"] != participant)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 class LineLog:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ import structlog
 from bot.discord import closes
 from bot.discord.closes import Remedy
 from bot.discord.connection import ListeningClient
-from sessions.background import cancel_and_wait, spawn
+from bot.discord.deafness import Deafness
+from bot.discord.joining import LinkError, Voice, join, leave, log_given_up
+from bot.discord.voicestate import AbandonedError
+from sessions.background import spawn
 from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
@@ -28,15 +32,18 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 JOIN_WITHIN_S = 10.0
+ABANDONED_MAX = 3
+"""Tries in a row that a moderator or a change of servers may break off."""
 LOOK_EVERY_S = 2.0
 """discord.py forgets its voice clients with a new session of the main gateway."""
+POLL_S = 0.02
+GATEWAY_WITHIN_S = 300.0
+"""How long an outage of the main gateway may be; an idle call ends after as long."""
+WORD_WITHIN_S = 0.1
+"""For the word that the channel is gone, behind the word that we are out of it."""
 FAREWELL_S = 1.0
-"""Until Discord has said that we are out: its word would end the next connection."""
-LEAVE_WITHIN_S = 5.0
-
-
-class LinkError(VoiceError):
-    """We did not get into the channel: `code` as in the notices."""
+AGAIN_S = 0.5
+"""Until a task that has not heard that it is cancelled is told so again."""
 
 
 @dataclass(slots=True)
@@ -47,166 +54,269 @@ class Outages:
     longest_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a link waits, and for what."""
+
+    join_s: float = JOIN_WITHIN_S
+    backoff_s: Callable[[int], float | None] = closes.backoff_s
+
+
 class Link:
     """Belongs to one call and to the client's event loop."""
 
     def __init__(
         self,
         discord_: discord.Client,
-        channel: discord.VoiceChannel | discord.StageChannel,
+        channel: Voice,
         *,
         sink: Sink,
         accepts: Callable[[int], bool],
         ended: Callable[[str], None],
         connected: Callable[[ListeningClient], None] = lambda client: None,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ended` is told once, with a reason, when the connection is lost for good;
-        `connected` of every connection."""
-        self.channel_id = channel.id
+        """`ended` is told once, with a reason as in the notices, when the connection is
+        lost for good; `connected` of every connection."""
         self.guild_id = channel.guild.id
         self.outages = Outages()
         self.client: ListeningClient | None = None
+        self.receivers: list[Receiver] = []
+        """Of each connection so far."""
+        self._channel_id = channel.id
         self._discord = discord_
         self._sink, self._accepts = sink, accepts
         self._ended, self._connected = ended, connected
+        self._patience = patience or Patience()
         self._clock = clock
+        self._made: ListeningClient | None = None
+        self._gateway_session: str | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._is_closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
-        self.receivers: list[Receiver] = []
-        """Of each connection so far."""
+        self._deafness = Deafness()
+
+    @property
+    def channel_id(self) -> int:
+        """Where we are by now: a moderator may have moved us."""
+        if self._made is not None:
+            self._channel_id = self._made.channel.id
+        return self._channel_id
 
     @property
     def channel(self) -> Any:
-        """Where we are by now: a moderator may have moved us."""
-        if self.client is not None and self.client.channel is not None:
-            self.channel_id = self.client.channel.id
         return self._discord.get_channel(self.channel_id)
 
     async def open(self) -> None:
-        """Connect for the first time. Raises LinkError."""
-        self.client = await self._connect()
+        """Connect for the first time, within `JOIN_WITHIN_S`. Raises LinkError and
+        MissingPermissionsError."""
+        self._opening = asyncio.create_task(self._connect(), name="discord.opening")
+        try:
+            await self._opening
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closing is None or (task is not None and task.cancelling()):
+                raise
+        if self._closing is not None:
+            raise LinkError("ended", "It ended before it began.")
         self._keeper = spawn(self._keep(), name="discord.link")
 
     async def close(self) -> None:
-        """Leave the channel. May be called again, and while it connects."""
-        self._is_closed = True
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None and keeper is not asyncio.current_task():
-            await cancel_and_wait(keeper)
-        client, self.client = self.client, None
-        if client is not None:
-            await leave(client)
+        """Leave the channel. May be called again, and while it connects; returns within
+        five seconds."""
+        if self._closing is None:
+            self._closing = spawn(self._close(), name="discord.link_close")
+        await asyncio.shield(self._closing)
 
     def look(self) -> None:
         """Something happened to the main gateway: look whether we are still in."""
         self._look.set()
 
+    # --- keeping it up ----------------------------------------------------------------
+
     async def _keep(self) -> None:
-        while self.client is not None:
-            client = self.client
+        try:
+            reason = await self._keep_up()
+        except Exception:
+            # A call must not go on believing that it hears.
+            log.exception("discord.link_failed", guild=self.guild_id)
+            reason = "disconnected"
+        if self._closing is None:
+            self._ended(reason)
+
+    async def _keep_up(self) -> str:
+        """Until it is over; why it is."""
+        while (client := self.client) is not None:
             await self._lost(client)
-            since, remedy = self._clock(), client.remedy
-            if client.close_code is not None and remedy is Remedy.GIVE_UP:
-                log.error("discord.voice", why=closes.reason(client.close_code))
-            if remedy is not Remedy.RECONNECT:
-                self._end("kicked" if remedy is Remedy.LEAVE else "disconnected")
-                return
+            since = self._clock()
+            remedy = self._remedy(client)
             await leave(client)
-            self.client = await self._again()
-            if self.client is None:
-                self._end("disconnected")
-                return
+            if remedy is Remedy.GIVE_UP:
+                log_given_up(self.guild_id, client.close_code)
+            if remedy is not Remedy.RECONNECT:
+                return await self._reason(remedy)
+            if reason := await self._again():
+                return reason
             self.outages.reconnects += 1
             gap_s = self._clock() - since
             self.outages.longest_s = max(self.outages.longest_s, gap_s)
             log.info("discord.reconnected", guild=self.guild_id, gap_s=round(gap_s, 2))
+        return "disconnected"
 
     async def _lost(self, client: ListeningClient) -> None:
-        """Until the connection has ended, or discord.py has lost sight of it."""
-        over = spawn(client.over(), name="discord.over")
-        try:
-            while not over.done() and self._is_known(client):
-                look = spawn(self._look.wait(), name="discord.look")
-                await asyncio.wait(
-                    [over, look],
-                    timeout=LOOK_EVERY_S,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                look.cancel()
-                self._look.clear()
-        finally:
-            over.cancel()
+        """Until the connection has ended, or is worth nothing any more."""
+        while not client.is_over and self._is_in(client):
+            if self._deafness.is_enough(client, now_s=self._clock()):
+                return
+            self._look.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._look.wait()
 
-    def _is_known(self, client: ListeningClient) -> bool:
+    def _is_in(self, client: ListeningClient) -> bool:
         guild = self._discord.get_guild(self.guild_id)
-        return guild is not None and guild.voice_client is client
+        if guild is None or guild.voice_client is not client:
+            return False
+        # Ours ends with the session of the main gateway it was made in, soon or late.
+        return bool(guild.unavailable) or not self._is_anew()
 
-    async def _again(self) -> ListeningClient | None:
-        attempt = 0
-        while (wait_s := closes.backoff_s(attempt)) is not None:
+    def _remedy(self, client: ListeningClient) -> Remedy:
+        if self._discord.get_guild(self.guild_id) is None:
+            return Remedy.LEAVE
+        if self._is_anew():  # whatever was said of it since: it was no moderator
+            return Remedy.RECONNECT
+        if client.is_out or not client.is_over:
+            return Remedy.LEAVE if client.is_out else Remedy.RECONNECT
+        if client.close_code == closes.DISCONNECTED and self._session() is None:
+            return Remedy.RECONNECT  # Discord's code also for the end of that session
+        return client.remedy
+
+    def _is_anew(self) -> bool:
+        return self._session() not in (None, self._gateway_session)
+
+    def _session(self) -> str | None:
+        """The main gateway's, while its line is open."""
+        gateway = self._discord._get_websocket(self.guild_id)
+        return gateway.session_id if gateway is not None and gateway.open else None
+
+    async def _reason(self, remedy: Remedy) -> str:
+        if remedy is not Remedy.LEAVE:
+            return "disconnected"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WORD_WITHIN_S):
+                await _becomes(lambda: self.channel is None)
+        if self._discord.get_guild(self.guild_id) is None:
+            return "guild_removed"
+        return "kicked" if self.channel is not None else "channel_deleted"
+
+    async def _again(self) -> str:
+        """Connect anew; why it was given up, or nothing."""
+        for attempt in itertools.count():
+            wait_s = self._patience.backoff_s(attempt)
+            if wait_s is None or not await self._is_reachable():
+                break
             await asyncio.sleep(wait_s)
-            attempt += 1
             try:
-                return await self._connect()
-            except LinkError as e:
+                await self._connect()
+            except VoiceError as e:
                 log.info("discord.not_reconnected", guild=self.guild_id, code=e.code)
-                if e.code == "channel_gone":
-                    return None
-        return None
+                remedy = e.remedy if isinstance(e, LinkError) else Remedy.RECONNECT
+                if remedy is not Remedy.RECONNECT:
+                    return await self._reason(remedy)
+            else:
+                return ""
+        log.error("discord.link_lost", guild=self.guild_id, tries=attempt)
+        return "disconnected"
 
-    async def _connect(self) -> ListeningClient:
-        channel = self.channel
-        if channel is None:
-            raise LinkError("channel_gone", "The channel is no more.")
-        await self._farewell(channel.guild)
-        try:
-            client: ListeningClient = await channel.connect(
-                cls=self._new_client, reconnect=False, timeout=JOIN_WITHIN_S
-            )
-        except TimeoutError as e:
-            await self._forget(channel.guild)
-            raise LinkError("connect_failed", "Discord did not let us in.") from e
-        except (discord.DiscordException, OSError) as e:
-            await self._forget(channel.guild)
-            code = getattr(e, "code", None)
-            log.warning("discord.not_connected", code=code, why=type(e).__name__)
-            raise LinkError("connect_failed", "Discord did not let us in.") from e
-        except BaseException:
-            await self._forget(channel.guild)
-            raise
+    async def _is_reachable(self) -> bool:
+        """Whether Discord's main gateway and our guild are there, or come back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATEWAY_WITHIN_S):
+                await _becomes(self._is_there)
+        return self._is_there()
+
+    def _is_there(self) -> bool:
+        guild = self._discord.get_guild(self.guild_id)
+        return self._session() is not None and (guild is None or not guild.unavailable)
+
+    # --- connecting -------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Raises LinkError and MissingPermissionsError; nothing of it is left then."""
+        for tries_left in reversed(range(ABANDONED_MAX)):
+            try:
+                channel = self.channel
+                if channel is None:
+                    message = "The channel is no more."
+                    raise LinkError("channel_gone", message, remedy=Remedy.LEAVE)
+                self.client = client = await join(
+                    channel, make=self._new_client, within_s=self._patience.join_s
+                )
+                break
+            except AbandonedError as e:
+                log.info("discord.join_abandoned", guild=self.guild_id, why=str(e))
+                if not tries_left:
+                    message = "Discord sent the bot about."
+                    raise LinkError("connect_failed", message) from e
+        self._gateway_session = self._session()
         self._connected(client)
-        return client
 
     def _new_client(
         self, client: discord.Client, channel: discord.abc.Connectable
     ) -> ListeningClient:
-        made = ListeningClient(client, channel, sink=self._sink, accepts=self._accepts)
+        self._made = made = ListeningClient(
+            client,
+            channel,
+            sink=self._sink,
+            accepts=self._accepts,
+            ended=self._look.set,
+        )
         self.receivers.append(made.receiver)
         return made
 
-    async def _farewell(self, guild: discord.Guild) -> None:
-        """Wait until Discord knows that we are out, from the time before."""
-        until = self._clock() + FAREWELL_S
-        # A voice client that is over is told nothing any more: so it is looked for.
-        while guild.me.voice is not None and self._clock() < until:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    # --- the end ----------------------------------------------------------------------
 
-    async def _forget(self, guild: discord.Guild) -> None:
-        """What is left of a try that failed."""
-        if isinstance(left := guild.voice_client, ListeningClient):
-            await leave(left)
+    async def _close(self) -> None:
+        for task in (self._opening, self._keeper):
+            # asyncio 3.11's `wait_for`, which discord.py uses, may swallow one.
+            while task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=AGAIN_S)
+        client, self.client = self.client, None
+        if client is not None:
+            await leave(client)
+        if self._made is not None and not await self._is_left():
+            spawn(self._leave_later(), name="discord.farewell")
 
-    def _end(self, reason: str) -> None:
-        if not self._is_closed:
-            self._ended(reason)
+    async def _is_left(self) -> bool:
+        """Whether Discord has said that we are out."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await _becomes(self._is_out)
+        return self._is_out()
+
+    def _is_out(self) -> bool:
+        """Or that it is no longer for us to leave."""
+        guild = self._discord.get_guild(self.guild_id)
+        is_in = guild and guild.me is not None and guild.me.voice is not None
+        return not is_in or (guild is not None and guild.voice_client is not None)
+
+    async def _leave_later(self) -> None:
+        """The main gateway was away when we left: it is told when it is back."""
+        until = self._clock() + GATEWAY_WITHIN_S
+        while not self._is_out() and not self._discord.is_closed():
+            if self._clock() > until:
+                return
+            guild = self._discord.get_guild(self.guild_id)
+            if guild is not None and self._is_there():
+                with contextlib.suppress(discord.DiscordException, OSError):
+                    await guild.change_voice_state(channel=None)
+            await asyncio.sleep(FAREWELL_S)
 
 
-async def leave(client: ListeningClient) -> None:
-    """Out of the channel, whatever state the connection is in."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LEAVE_WITHIN_S):
-            await client.leave()
-    if not client.is_over:
-        client.cleanup()
+async def _becomes(condition: Callable[[], bool]) -> None:
+    # What discord.py knows changes without a word to us.
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(POLL_S)

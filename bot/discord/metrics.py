@@ -100,6 +100,16 @@ def write(path: Path, ended: Ended) -> None:
         log.warning("voice_metrics.not_written", session=str(ended.session), why=why)
 
 
+def has(path: Path, session: UUID) -> bool:
+    """Whether a session has its line. Waits for the disk."""
+    mark = f'"session":"{session}"'.encode()
+    try:
+        with path.open("rb") as lines:
+            return any(mark in line for line in lines)
+    except FileNotFoundError:
+        return False
+
+
 def _append(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # O_APPEND: the system finds the end and writes as one, whoever else is at it.

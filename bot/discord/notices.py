@@ -60,6 +60,12 @@ class Notice(StrEnum):
     SESSIONS_NONE = "sessions.none"
     SESSIONS_TITLE = "sessions.title"
 
+    STATE_WAITING = "state.waiting"
+    STATE_ACTIVE = "state.active"
+    STATE_FINISHING = "state.finishing"
+    STATE_READY = "state.ready"
+    STATE_FAILED = "state.failed"
+
     TRANSCRIPT_EMPTY = "transcript.empty"
     TRANSCRIPT_LINK = "transcript.link"
     TRANSCRIPT_PENDING = "transcript.pending"
@@ -80,6 +86,9 @@ class Notice(StrEnum):
     ERASE_DONE = "erase.done"
     ERASE_RUNNING = "erase.running"
     ERASE_NOTHING = "erase.nothing"
+    ERASE_EXPIRED = "erase.expired"
+    ERASE_LATER = "erase.later"
+    ERASE_LEFT = "erase.left"
 
     PRIVACY_TEXT = "privacy.text"
 
@@ -127,6 +136,8 @@ class Notice(StrEnum):
     ERROR_COOLDOWN = "error.cooldown"
     ERROR_BAD_ID = "error.bad_id"
     ERROR_TOO_LONG = "error.too_long"
+    ERROR_RUNNING = "error.running"
+    ERROR_NOT_RECORDED = "error.not_recorded"
     ERROR_NO_STORAGE = "error.no_storage"
     ERROR_UNKNOWN = "error.unknown"
 

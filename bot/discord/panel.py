@@ -1,12 +1,13 @@
 """The panel: the message that tells a text channel of a running call, with buttons to
 stop it and to opt out. Edited when it ends.
 
-It only shows; what its buttons do is `buttons`'.
+It only shows: no call waits for it, or ends by it. What its buttons do is `buttons`'.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import discord
@@ -17,10 +18,10 @@ from django.utils import timezone
 
 from bot.discord import deeds
 from bot.discord.buttons import OptOutButton, StopButton
-from bot.discord.faults import FAULTS
+from bot.discord.faults import FAULTS, is_final, said
 from bot.discord.notices import Notice, reason, text
-from bot.discord.undo import said
 from sessions import addresses
+from sessions.background import spawn
 
 if TYPE_CHECKING:
     from bot.discord.conversation import Conversation
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 WITHIN_S = 10.0
+AGAIN_S = (2.0, 10.0, 30.0, 60.0)
+"""Until Discord is asked again to show it."""
 RED, GREY = 0xD83C3E, 0x747F8D
 
 
@@ -42,31 +45,21 @@ class Panel:
     ) -> None:
         self._client = client
         self._session, self._call = session, call
+        # The room's name is gone from the call of a process that died; not its title.
+        is_room = session.title.startswith(deeds.ROOM_TITLE)
+        self._is_private = is_room or bool(call.room_name)
         self._message: discord.Message | discord.PartialMessage | None = None
         self._greeted: set[int] = set()
+        self._posting: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
 
-    async def post(self, conversation: Conversation) -> None:
-        """Show it, or find it again. Never raises: nothing depends on it."""
+    def start(self, conversation: Conversation) -> None:
+        """Show it soon, or find it again. Never fails: nothing depends on it."""
         self._greeted.update(conversation.people())
-        channel = self._channel()
-        if channel is None:
-            return
         if self._call.panel_id:
-            self._message = channel.get_partial_message(int(self._call.panel_id))
-            return
-        try:
-            async with asyncio.timeout(WITHIN_S):
-                self._message = await channel.send(
-                    embed=self._running(conversation),
-                    view=self._buttons(),
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
-        except FAULTS as e:
-            log.info("discord.no_panel", session=self._session.pk, why=said(e))
-            return
-        await database_sync_to_async(deeds.panel_posted)(
-            self._call.pk, panel_id=self._message.id
-        )
+            self._message = self._posted()
+        else:
+            self._posting = spawn(self._post(conversation), name="discord.panel")
 
     async def greet(self, member: discord.Member) -> None:
         """Whoever joins later is told, once."""
@@ -83,17 +76,92 @@ class Panel:
                     content, allowed_mentions=discord.AllowedMentions(users=[member])
                 )
         except FAULTS as e:
+            self._greeted.discard(member.id)  # the next time they come
             log.info("discord.not_greeted", session=self._session.pk, why=said(e))
 
-    async def close(self, why: str) -> None:
-        """It is over, and why; the buttons go."""
-        if self._message is None:
-            return
+    async def close(self, why: str) -> bool:
+        """It is over, and why; the buttons go. False: Discord could not be told, and
+        has to be asked again."""
+        self._over.set()
+        if self._posting is not None:
+            await asyncio.wait([self._posting], timeout=WITHIN_S)
+        if self._message is None and not self._call.panel_id:
+            await self._find()
+        is_closed = await self._is_ended(why)
+        await database_sync_to_async(deeds.panel_tried)(self._call.pk, done=is_closed)
+        return is_closed
+
+    async def _is_ended(self, why: str) -> bool:
+        """Or that it can never be."""
+        message = self._message or self._posted()
+        if message is None:
+            guild = self._client.get_guild(int(self._call.guild_id))
+            return guild is None or not guild.unavailable
         try:
             async with asyncio.timeout(WITHIN_S):
-                await self._message.edit(embed=self._ended(why), view=None)
+                await message.edit(embed=self._ended(why), view=None)
         except FAULTS as e:
             log.info("discord.panel_left", session=self._session.pk, why=said(e))
+            return is_final(e)
+        return True
+
+    async def _post(self, conversation: Conversation) -> None:
+        """Until it is shown, Discord will not have it, or all is over."""
+        for pause_s in (0.0, *AGAIN_S):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._over.wait()
+            if self._over.is_set() or await self._is_sent(conversation):
+                return
+
+    async def _is_sent(self, conversation: Conversation) -> bool:
+        """Or that it is no use to try again."""
+        channel = self._channel()
+        if channel is None:
+            return True
+        if await self._find():
+            return True
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                message = await channel.send(
+                    embed=self._running(conversation),
+                    view=self._buttons(),
+                    allowed_mentions=discord.AllowedMentions.none(),
+                )
+        except FAULTS as e:
+            log.info("discord.no_panel", session=self._session.pk, why=said(e))
+            return is_final(e)
+        await self._keep(message)
+        return True
+
+    async def _find(self) -> bool:
+        """Where Discord posted it without our hearing of it."""
+        if (message := self._surfaced()) is not None:
+            await self._keep(message)
+        return message is not None
+
+    async def _keep(self, message: discord.Message) -> None:
+        self._message = message
+        self._call.panel_id = str(message.id)
+        posted = database_sync_to_async(deeds.panel_posted)
+        await posted(self._call.pk, panel_id=message.id)
+
+    def _surfaced(self) -> discord.Message | None:
+        """As the gateway tells of it: the session is in its buttons."""
+        ours = f"parley:stop:{self._session.public_id}"
+        for message in reversed(self._client.cached_messages):
+            for row in message.components:
+                for item in getattr(row, "children", ()):
+                    if getattr(item, "custom_id", None) == ours:
+                        return message
+        return None
+
+    def _posted(self) -> discord.PartialMessage | None:
+        """As another process of ours has posted it."""
+        channel = self._channel()
+        if channel is None or not self._call.panel_id:
+            return None
+        return channel.get_partial_message(int(self._call.panel_id))
 
     def _running(self, conversation: Conversation) -> discord.Embed:
         session = self._session
@@ -124,7 +192,8 @@ class Panel:
         when = format_dt(self._session.ended_at or timezone.now(), "R")
         told = escape_markdown(reason(why, locale))
         lines = [self._text(Notice.PANEL_ENDED, when=when, reason=told)]
-        if self._session.record and self._session.started_at:
+        # Whoever has the link may read it: nobody else is to read a private room.
+        if self._session.record and self._session.started_at and not self._is_private:
             lines.append(
                 self._text(Notice.PANEL_PAGE, url=addresses.page_of(self._session))
             )
@@ -148,3 +217,13 @@ class Panel:
             if isinstance(found, (discord.TextChannel, discord.VoiceChannel)):
                 return found
         return None
+
+
+async def close_left(client: discord.Client, call: DiscordCall) -> bool:
+    """The panel of a call that has ended, whatever process showed it; whether it says
+    so by now."""
+    session = call.session
+    assert session is not None  # those without are not among them
+    return await Panel(client, session, call).close(
+        session.end_reason or session.failure
+    )

@@ -12,7 +12,8 @@ import structlog
 from channels.db import database_sync_to_async
 
 from bot.discord import deeds
-from bot.discord.undo import said
+from bot.discord.faults import FAULTS, fault, is_final, said
+from bot.discord.surfacing import surfaced
 from bot.models import DiscordCall
 from sessions.errors import VoiceError
 
@@ -36,24 +37,44 @@ def recording_name(name: str) -> str:
 
 
 async def put_on_name(guild: discord.Guild, call: DiscordCall) -> None:
-    """Raises NicknameRefusedError, also when Discord does not answer."""
+    """Raises VoiceError: NicknameRefusedError where Discord does not allow it."""
     me = guild.me
-    before = me.nick or ""
-    if before.startswith(MARK):
-        before = ""  # left by somebody who died; ours was never that
+    if call.nickname and me.nick == call.nickname:
+        return  # of a call that goes on
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            before = await _name_before(guild)
+    except FAULTS as e:
+        raise fault(e) from e
     call.nickname, call.nickname_before = recording_name(before or me.name), before
-    await database_sync_to_async(deeds.renamed)(
-        call.pk, nickname=call.nickname, before=before
-    )
+    renamed = database_sync_to_async(deeds.renamed)
+    await renamed(call, nickname=call.nickname, before=before)
     try:
         async with asyncio.timeout(WITHIN_S):
             await me.edit(nick=call.nickname)
     except discord.Forbidden as e:
-        call.nickname = call.nickname_before = ""
-        await database_sync_to_async(deeds.renamed)(call.pk, nickname="", before="")
+        if not (me.nick or "").startswith(MARK):  # else there is one to be taken off
+            call.nickname = call.nickname_before = ""
+            await database_sync_to_async(deeds.not_renamed)(call.pk)
         raise NicknameRefusedError from e
-    except (discord.DiscordException, OSError, TimeoutError) as e:
-        raise NicknameRefusedError from e
+    except FAULTS as e:
+        # It may only be the answer that was lost.
+        if is_final(e) or not await surfaced(lambda: guild.me.nick == call.nickname):
+            raise fault(e) from e
+
+
+async def _name_before(guild: discord.Guild) -> str:
+    """Our nickname while we do not record; "" is none. Raises FAULTS: a guess would
+    lose it for good."""
+    nick = guild.me.nick or ""
+    if not nick.startswith(MARK):
+        return nick
+    left = await database_sync_to_async(deeds.name_left)(guild.id)
+    if left is not None:
+        return left.nickname_before
+    # Taken off a moment ago, and the gateway has not said so yet.
+    nick = (await guild.fetch_member(guild.me.id)).nick or ""
+    return "" if nick.startswith(MARK) else nick
 
 
 async def put_on_status(
@@ -69,5 +90,5 @@ async def put_on_status(
     try:
         async with asyncio.timeout(WITHIN_S):
             await channel.edit(status=text[:STATUS_MAX])
-    except (discord.DiscordException, OSError, TimeoutError) as e:
+    except FAULTS as e:
         log.info("discord.no_status", channel=channel.id, why=said(e))

@@ -6,6 +6,7 @@ packets is done elsewhere. The connection itself is `connection`'s.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from discord.gateway import DiscordVoiceWebSocket
 from discord.voice_state import VoiceConnectionState
 
 from bot.discord.dave import Keys, Unsealing
+from bot.discord.hearing import Hearing
 from bot.discord.rtp import Media, Transport, TransportError
 from bot.discord.speakers import Speakers
 
@@ -67,6 +69,8 @@ class Receiver:
         self.traffic = Traffic()
         self.unsealing = Unsealing(self._keys, broken=broken)
         self.speakers = Speakers()
+        self.hearing = Hearing()
+        self._lock = threading.Lock()  # of the speakers: both threads name them
         self._connection = connection
         self._sink, self._accepts = sink, accepts
         self._transport: Transport | None = None
@@ -82,6 +86,7 @@ class Receiver:
             media = transport.media(data) if transport else None
         except TransportError:
             self.traffic.transport_failed += 1
+            self.hearing.lost(now_s=received_s)
             return
         if media is not None:
             self.traffic.packets += 1
@@ -90,34 +95,46 @@ class Receiver:
     def told(self, message: dict[str, Any]) -> None:
         """What the voice gateway says of its members, on the event loop. Raises
         KeyError, TypeError, ValueError for what it never says."""
-        said: Any = message.get("d")
-        match message.get("op"), said:
+        with self._lock:
+            self._tell_speakers(message.get("op"), message.get("d"))
+        if message.get("op") == DiscordVoiceWebSocket.DAVE_EXECUTE_TRANSITION:
+            self.unsealing.mended()
+
+    def _tell_speakers(self, op: int | None, said: Any) -> None:
+        match op, said:
             case DiscordVoiceWebSocket.SESSION_DESCRIPTION, _:
                 self.speakers.clear()
             case DiscordVoiceWebSocket.SPEAKING, {"user_id": user, "ssrc": ssrc}:
                 self.speakers.told(user=int(user), ssrc=int(ssrc))
+                if said.get("speaking"):
+                    self.hearing.announced(int(user), now_s=time.monotonic())
             case DiscordVoiceWebSocket.CLIENT_CONNECT, {"audio_ssrc": ssrc}:
                 self.speakers.told(user=int(said["user_id"]), ssrc=int(ssrc))
             case DiscordVoiceWebSocket.CLIENT_DISCONNECT, {"user_id": user}:
                 self.speakers.left(int(user))
-            case DiscordVoiceWebSocket.DAVE_EXECUTE_TRANSITION, _:
-                self.unsealing.mended()
 
     def _take(self, media: Media, received_s: float) -> None:
-        user = self.speakers.user(media.ssrc)
+        with self._lock:
+            user = self.speakers.user(media.ssrc)
         if user is None:
             self._claim(media, received_s)
             return
-        for waiting, came_s in self._unclaimed.pop(media.ssrc, ()):
-            self._open(user, waiting, came_s)
+        self._open_waiting(user, media.ssrc)
         self._open(user, media, received_s)
+
+    def _open_waiting(self, user: int, ssrc: int) -> None:
+        for waiting, came_s in self._unclaimed.pop(ssrc, ()):
+            self._open(user, waiting, came_s)
 
     def _open(self, user: int, media: Media, received_s: float) -> None:
         if not self._may_keep(user):
+            self.hearing.heard(user, media.payload, now_s=received_s)
             return
         opus = self.unsealing.opus(user, media.payload)
         if opus is not None:
             self._hand_on(user, media, received_s, opus)
+        else:
+            self.hearing.lost(now_s=received_s)
 
     def _claim(self, media: Media, received_s: float) -> None:
         """Nobody said whose it is: whose key opens it is its sender."""
@@ -126,14 +143,15 @@ class Receiver:
             self._keep(media, received_s)
             return
         user, opus = found
-        self.speakers.told(user=user, ssrc=media.ssrc)
-        for waiting, came_s in self._unclaimed.pop(media.ssrc, ()):
-            self._open(user, waiting, came_s)
+        with self._lock:
+            self.speakers.told(user=user, ssrc=media.ssrc)
+        self._open_waiting(user, media.ssrc)
         if self._may_keep(user):
             self._hand_on(user, media, received_s, opus)
 
     def _keep(self, media: Media, received_s: float) -> None:
         self.traffic.unclaimed += 1
+        self.hearing.lost(now_s=received_s)
         waiting = self._unclaimed.setdefault(media.ssrc, deque(maxlen=UNCLAIMED_MAX))
         waiting.append((media, received_s))
         if len(self._unclaimed) > UNCLAIMED_SSRCS:
@@ -148,6 +166,7 @@ class Receiver:
 
     def _hand_on(self, user: int, media: Media, received_s: float, opus: bytes) -> None:
         self.traffic.unsealed += 1
+        self.hearing.heard(user, opus, now_s=received_s)
         numbers = media.ssrc, media.sequence, media.timestamp
         self._sink(Heard(user, *numbers, received_s, opus))
 
@@ -157,7 +176,8 @@ class Receiver:
             members = list(channel.voice_states)
         except RuntimeError:  # the event loop changes it just now
             return []
-        return self.speakers.without(members)
+        with self._lock:
+            return self.speakers.without(members)
 
     def _keys(self) -> Keys:
         connection = self._connection

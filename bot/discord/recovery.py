@@ -1,22 +1,27 @@
 """After a start: what another process of ours left, by the database and by Discord.
 
 Where people still sit there, the call goes on with its time zero; all else is ended and
-undone. Requests that had got nothing wait again in their place.
+undone, and its panel says so. Requests that had got nothing wait again in their place.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
 from channels.db import database_sync_to_async
 
-from bot.models import DiscordCall
+from bot.discord import deeds
+from bot.discord.unbroken import insist
 from sessions import finish, queries, queue
 from sessions.models import Source, State, VoiceSession
 
 if TYPE_CHECKING:
+    import discord
+
     from bot.discord.operator import Operator
+    from bot.models import DiscordCall
 
 log = structlog.get_logger(__name__)
 
@@ -24,31 +29,52 @@ log = structlog.get_logger(__name__)
 async def recover(operator: Operator) -> None:
     """Once, when the guilds are known and before anything new is served."""
     client = operator.client
-    guilds = [str(guild.id) for guild in client.guilds]
-    await database_sync_to_async(queue.put_back_of)(operator.holder)
-    for session in await database_sync_to_async(_left)(guilds):
-        try:
-            await _take_up(operator, session)
-        except Exception:
-            # One call that cannot be taken up must not keep the others down.
-            log.exception("discord.not_recovered", session=session.pk)
+    find = database_sync_to_async(_left)
+    alive = await insist(lambda: find(operator.holder))
+    sessions = [one for one in alive if _is_ours(client, one.guild_id)]
+    # All at once: in each of their channels somebody speaks unheard.
+    await asyncio.gather(*(_take_up(operator, session) for session in sessions))
+    taken_up = {session.pk for session in sessions}  # their own end concludes them
+    panels = database_sync_to_async(deeds.panels_left)
+    for deed in await insist(panels):
+        if deed.session_id not in taken_up and _is_ours(client, deed.guild_id):
+            await _conclude(operator, deed)
 
 
-def _left(guild_ids: list[str]) -> list[VoiceSession]:
-    found = queries.active().filter(source=Source.DISCORD, guild_id__in=guild_ids)
+def _left(holder: str) -> list[VoiceSession]:
+    queue.put_back_of(holder)
+    found = queries.active().filter(source=Source.DISCORD)
     return list(found.order_by("pk"))
 
 
+def _is_ours(client: discord.Client, guild_id: str) -> bool:
+    """By its shard: also a guild that has thrown us out meanwhile is somebody's."""
+    shards: list[int] | None = getattr(client, "shard_ids", None)
+    if shards is None:
+        return True
+    return (int(guild_id) >> 22) % (client.shard_count or 1) in shards
+
+
 async def _take_up(operator: Operator, session: VoiceSession) -> None:
-    deed = await database_sync_to_async(_deed)(session.pk)
-    if session.state == State.ACTIVE and session.stop_requested_at is not None:
-        await finish.close(session.pk, reason="recovered")
-        return
+    if session.state == State.REQUESTED:
+        return  # of a holder with another name: it waits again when its lease runs out
     resumed = False
-    if deed is not None and session.state in (State.WAITING, State.ACTIVE):
-        resumed = await operator.resume(session, deed)
+    try:
+        deed = await database_sync_to_async(deeds.of_session)(session.pk)
+        resumed = deed is not None and await operator.resume(session, deed)
+        if session.stop_requested_at is not None:
+            # Its end had begun; whose that was is dead.
+            await finish.close(session.pk, reason="recovered")
+    except Exception:
+        # One call that cannot be taken up must not keep the others down.
+        log.exception("discord.not_recovered", session=session.pk)
     log.info("discord.recovered", session=session.pk, resumed=resumed)
 
 
-def _deed(session_id: int) -> DiscordCall | None:
-    return DiscordCall.objects.filter(session=session_id).first()
+async def _conclude(operator: Operator, deed: DiscordCall) -> None:
+    assert deed.session is not None  # those without are not among them
+    try:
+        await operator.conclude(deed.session, deed)
+    except Exception:
+        # As above; this one stands as it is until the next start.
+        log.exception("discord.not_concluded", call=deed.pk)

@@ -24,8 +24,13 @@ class MissingPermissionsError(VoiceError):
         self.missing = missing
 
 
+def lacking(permissions: discord.Permissions, *needed: str) -> list[str]:
+    if permissions.administrator:
+        return []
+    return [name for name in needed if not getattr(permissions, name)]
+
+
 def require(permissions: discord.Permissions, *needed: str) -> None:
     """Raises MissingPermissionsError."""
-    missing = [name for name in needed if not getattr(permissions, name)]
-    if missing and not permissions.administrator:
+    if missing := lacking(permissions, *needed):
         raise MissingPermissionsError(missing)

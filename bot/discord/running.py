@@ -42,7 +42,7 @@ async def discord_bot(*, fatal: asyncio.Future[None]) -> AsyncIterator[ParleyBot
     what is only away is tried again for ever.
     """
     responder, speaker = build_responder(), build_speaker()
-    bot = ParleyBot(responder=responder, speaker=speaker, connector=_connector())
+    bot = ParleyBot(responder=responder, speaker=speaker, connector=connector_set())
     running = asyncio.create_task(_run(bot), name="discord")
     running.add_done_callback(lambda task: _over(task, fatal))
     try:
@@ -54,7 +54,7 @@ async def discord_bot(*, fatal: asyncio.Future[None]) -> AsyncIterator[ParleyBot
         await speaker.close()
 
 
-def _connector() -> Any:
+def connector_set() -> Any:
     """Another road to Discord, where the settings name one."""
     path = settings.DISCORD_CONNECTOR
     return import_string(path)() if path else None

@@ -10,6 +10,7 @@ import structlog
 from channels.db import database_sync_to_async
 
 from bot.discord import deeds
+from bot.discord.panel import close_left
 from bot.discord.undo import undo
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,14 @@ class Sweep:
         """Try what is due; how much of it is undone now."""
         guilds = [guild.id for guild in self._client.guilds if not guild.unavailable]
         orphans = await database_sync_to_async(deeds.orphans)(guilds)
-        done = [await undo(self._client, orphan) for orphan in orphans]
+        done = [await self._undo(orphan.pk) for orphan in orphans]
         if any(done):
             log.info("discord.swept", calls=sum(done))
+        for deed in await database_sync_to_async(deeds.panels_stale)(guilds):
+            await close_left(self._client, deed)
         return sum(done)
+
+    async def _undo(self, call_id: int) -> bool:
+        # The ones before took their time: a call of now may have taken its name over.
+        orphan = await database_sync_to_async(deeds.still_left)(call_id)
+        return orphan is not None and await undo(self._client, orphan)

@@ -2,12 +2,13 @@
 
 Everything that changes, changes here, by a verb, and the listeners are told: those of
 the events what the gateway will say, those of the moves who went where in voice. It
-knows no clock, no network and no loop. What is written lies in its `mail`.
+knows no network and no loop, and the time only to number things by it. What is written
+lies in its `mail`.
 """
 
 from __future__ import annotations
 
-import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +28,8 @@ from fakecord.entities import (
 )
 from fakecord.mail import Mail
 
-FIRST_ID = 1_440_000_000_000_000_000  # a snowflake of 2025
+EPOCH_MS = 1_420_070_400_000
+"""Discord's: a snowflake's upper bits are the milliseconds since."""
 EVERYONE = (
     may.VIEW
     | may.SEND
@@ -89,9 +91,8 @@ class World:
     """How many shards may log in at once."""
     on_event: list[Callable[[Event], None]] = field(default_factory=list)
     on_moved: list[Callable[[Moved], None]] = field(default_factory=list)
-    _ids: itertools.count[int] = field(
-        default_factory=lambda: itertools.count(FIRST_ID, 1 << 22)
-    )
+    clock: Callable[[], float] = time.time
+    _last_id: int = 0
     bot: User = field(init=False)
     mail: Mail = field(init=False)
 
@@ -105,7 +106,10 @@ class World:
         )
 
     def new_id(self) -> int:
-        return next(self._ids)
+        """A snowflake: discord.py reads from it when a thing was made."""
+        now = (int(self.clock() * 1000) - EPOCH_MS) << 22
+        self._last_id = max(now, self._last_id + 1)
+        return self._last_id
 
     def _tell(self, name: str, data: Json) -> None:
         for listener in self.on_event:

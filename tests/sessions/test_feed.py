@@ -160,15 +160,16 @@ async def test_a_number_from_the_future_hears_what_comes_after_it(
     assert reader.seen == [6, 7]
 
 
+@pytest.mark.parametrize("told_by", ["state", "erased"])
 async def test_what_was_forgotten_is_shown_to_nobody_and_holds_nobody_up(
-    session: VoiceSession,
+    session: VoiceSession, told_by: str
 ) -> None:
     feed = Feed()
     await write(session, 20)
     async with following(feed, session) as there:
         await there.has(20)
         await in_db(session.events.filter(seq__gt=5).delete)()
-        await in_db(events.append)(session.pk, "state", {"state": "ready"})
+        await in_db(events.append)(session.pk, told_by, {"state": "ready"})
         await there.has(21)
         async with following(feed, session) as late:
             await late.has(21)

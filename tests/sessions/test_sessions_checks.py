@@ -27,7 +27,8 @@ def test_a_bucket_is_described_whole(
     assert [error.id for error in checks.check_bucket()] == found
 
 
-def test_every_path_of_the_end_leads_somewhere(settings: Settings) -> None:
+@pytest.mark.parametrize("name", ["CAPTURE_SINKS", "FORGETTERS"])
+def test_every_path_leads_somewhere(settings: Settings, name: str) -> None:
     assert checks.check_dotted_paths() == []
-    settings.CAPTURE_SINKS = ["sessions.nowhere.sink"]
+    setattr(settings, name, ["sessions.nowhere.here"])
     assert [error.id for error in checks.check_dotted_paths()] == ["sessions.E001"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pytest_django.fixtures import Settings
 from rooms import Room
 
 from sessions import events, finish, lifecycle
@@ -65,3 +68,34 @@ def test_numbers_go_on_behind_what_was_forgotten(talk: Room) -> None:
     before = VoiceSession.objects.get(pk=talk.session.pk).last_seq
     finish.complete(talk.session.pk)
     assert events.replay(talk.session.pk, after=0)[-1].seq == before + 1
+
+
+@pytest.fixture
+def lines(talk: Room, settings: Settings, tmp_path: Path) -> Path:
+    """What a bot that died had written down beside the database."""
+    settings.LOGS_DIR = tmp_path
+    path = tmp_path / "lines" / f"{talk.session.public_id}.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"seq": 1, "text": "a secret"}\n')
+    return path
+
+
+def test_the_lines_of_a_bot_that_died_go_too(talk: Room, lines: Path) -> None:
+    without_recording(talk)
+    assert finish.complete(talk.session.pk)
+    assert not lines.exists()
+
+
+def test_with_recording_the_lines_stay(talk: Room, lines: Path) -> None:
+    assert finish.complete(talk.session.pk)
+    assert lines.exists()
+
+
+def test_it_is_not_ready_while_the_disk_keeps_a_line(talk: Room, lines: Path) -> None:
+    without_recording(talk)
+    lines.unlink()
+    (lines / "x").mkdir(parents=True)  # no file: it cannot be unlinked
+    assert not finish.complete(talk.session.pk)
+    (lines / "x").rmdir()
+    lines.rmdir()
+    assert finish.complete(talk.session.pk)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from bot.discord.conversation import Voice
 from bot.discord.desk import locale_of, stopped
-from bot.discord.notices import Notice, text
+from bot.discord.notices import Notice, described, text
 from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Calls(commands.Cog):
     @commands.guild_only()
     @STARTS
     @app_commands.choices(language=LANGUAGES)
+    @app_commands.describe(language=described("voice.language", "en"))
     async def voice(self, context: Context, language: str = "") -> None:
         """Open a private voice room with the bot in it."""
         async with self._desk.answering(context) as answer:
@@ -66,6 +67,7 @@ class Calls(commands.Cog):
 
     @record.command()
     @STARTS
+    @app_commands.describe(keep=described("record start.keep", "en"))
     async def start(self, context: Context, keep: bool = True) -> None:  # noqa: FBT001, FBT002 (Discord's way to ask)
         """Record and write down the voice channel you are in."""
         async with self._desk.answering(context, is_private=False) as answer:
@@ -95,7 +97,7 @@ class Calls(commands.Cog):
         async with self._desk.answering(context, is_private=False) as answer:
             assert context.guild is not None
             call = await self._desk.stop_in(context.guild.id, context.author)
-            await answer.show(stopped(call, locale_of(context)))
+            await answer.get_across(stopped(call, locale_of(context)))
 
     def _status(self, context: Context) -> str:
         locale = locale_of(context)

@@ -1,0 +1,70 @@
+"""What is under way for one call, in tasks of their own; none of them outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sessions.background import spawn
+from sessions.errors import VoiceError
+
+Work = Coroutine[Any, Any, Any]
+
+
+class Works:
+    """Of one call, on its event loop. `crashed` is told when one of them fails by
+    itself."""
+
+    def __init__(self, *, crashed: Callable[[], None]) -> None:
+        self._crashed = crashed
+        self._works: set[asyncio.Task[Any]] = set()
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._is_over = False
+
+    async def hold(self, work: Work) -> None:
+        """Do what somebody waits for; broken off at the end. Raises VoiceError then,
+        and else what the work raises."""
+        task = self._add(asyncio.create_task(work))
+        try:
+            await task
+        except asyncio.CancelledError:
+            us = asyncio.current_task()
+            if us is not None and us.cancelling():
+                raise
+            raise VoiceError("session_ended", "It ended before it began.") from None
+
+    def start(self, work: Work, *, name: str) -> None:
+        """Do something beside; broken off at the end."""
+        self._add(spawn(work, name=name)).add_done_callback(self._ended)
+
+    def run(self, errand: Work, *, name: str) -> None:
+        """Do something beside, and whole: whoever ends the call waits for it. It may
+        fail."""
+        task = spawn(errand, name=name)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def end(self, *, within_s: float) -> None:
+        """Break off what can be; nothing more is begun."""
+        self._is_over = True
+        for task in self._works:
+            task.cancel()
+        if self._works:
+            await asyncio.wait(self._works, timeout=within_s)
+
+    async def finish(self) -> None:
+        """Wait for the errands."""
+        if self._errands:
+            await asyncio.wait(self._errands)
+
+    def _add(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+        if self._is_over:
+            task.cancel()
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._crashed()

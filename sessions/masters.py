@@ -1,0 +1,43 @@
+"""Masters, to be handed out: a link to what storage has, and what is done where it has
+none. Serves nothing itself."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from sessions import finish, mixing, recordings
+from sessions.errors import VoiceError
+from sessions.models import Recording, State, Tier, VoiceSession
+from sessions.storage import storage
+
+AUDIO = "audio/mpeg"
+
+
+def link_of(session: VoiceSession, recording_id: int | None = None) -> str | None:
+    """A link that serves the master, or one of the other files, for DOWNLOAD_LINK_S;
+    None where storage has no such file. Raises StorageError."""
+    row = recordings.to_download(session.pk, recording_id)
+    if row is None or storage().stat(row.key) is None:
+        return None
+    return _link(row)
+
+
+def want(session: VoiceSession) -> None:
+    """Have a master made that is not there, by a worker; a session that lives is left
+    to its end. Raises VoiceError where there is no sound, and StorageError."""
+    if session.state in (State.READY, State.FAILED):
+        if not recordings.of_tier(session.pk, Tier.FRAGMENT):
+            message = "Nothing was recorded in this session."
+            raise VoiceError("not_recorded", message, status=404)
+        recordings.replace_master(session.pk)
+        mixing.ring(session.pk)
+    elif session.state == State.FINISHING:
+        finish.ring(session.pk)
+
+
+def _link(row: Recording) -> str:
+    name = row.key.rsplit("/", 1)[-1]
+    expires_s = settings.DOWNLOAD_LINK_S
+    return storage().link(
+        row.key, expires_s=expires_s, filename=name, content_type=AUDIO
+    )
