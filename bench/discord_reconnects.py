@@ -6,8 +6,8 @@ The gap is from the last packet heard before to the first behind it. Targets: 1 
 what breaks the line, 0.5 s for moves and changes of servers, 0.05 s for a resumed main
 gateway, 1 s for a new session of it; who is sent away is told at once.
 
-`python bench/discord_reconnects.py` takes four minutes; a number is that of repetitions
-(20), a word chooses among the events.
+`python bench/discord_reconnects.py` takes seven minutes; a number is how often each
+event is repeated (20), a word chooses among them.
 """
 
 from __future__ import annotations

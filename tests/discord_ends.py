@@ -148,9 +148,7 @@ async def nothing_is_left(
 
 
 async def _left(scenes: Iterable[Scene]) -> list[str]:
-    return [
-        f"{scene.case}: {one}" for scene in scenes for one in await _left_of(scene)
-    ]
+    return [f"{scene.case}: {one}" for scene in scenes for one in await _left_of(scene)]
 
 
 def _left_here(scenes: Sequence[Scene]) -> list[str]:

@@ -86,7 +86,7 @@ class ParleyBot(commands.AutoShardedBot):
         self.ready_at: datetime | None = None
         """When it was ready for the first time."""
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_recovered = False
+        self._is_recovered = self._is_closing = False
 
     async def setup_hook(self) -> None:
         gate.mend(self, within_s=RATE_LIMIT_MAX_S)
@@ -110,6 +110,8 @@ class ParleyBot(commands.AutoShardedBot):
             self._is_recovered = True
             self.ready_at = timezone.now()
             await recover(self.operator)
+            if self._is_closing:
+                return
             self._tasks = [
                 spawn(self.operator.run(), name="discord.queue"),
                 spawn(self.sweep.run(), name="discord.sweep"),
@@ -157,6 +159,7 @@ class ParleyBot(commands.AutoShardedBot):
 
     async def shut_down(self) -> None:
         """End every call in order, and log out."""
+        self._is_closing = True
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             await cancel_and_wait(task)

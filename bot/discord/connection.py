@@ -33,9 +33,10 @@ NEEDED: dict[type, tuple[str, ...]] = {
     VoiceConnectionState: (
         *("add_socket_listener", "disconnect", "is_connected", "send_packet"),
         *("voice_state_update", "voice_server_update", "_update_voice_channel"),
-        *("_connect", "_connect_websocket", "_handshake_websocket", "_wrap_connect"),
+        *("_connect", "_connect_websocket", "_inner_connect", "_wrap_connect"),
         *("_create_socket", "_poll_voice_ws", "_voice_disconnect", "_wait_for_state"),
-        *("_recover_from_invalid_commit", "reinit_dave_session"),
+        *("_handshake_websocket", "_recover_from_invalid_commit"),
+        *("reinit_dave_session",),
     ),
     DiscordVoiceWebSocket: (
         *("from_connection_state", "received_message", "received_binary_message"),
@@ -120,7 +121,7 @@ class ListeningClient(discord.VoiceClient):
         except BaseException as e:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                raise
+                raise asyncio.CancelledError from e  # it may have come out otherwise
             if failure := self._connection.failure:
                 raise failure from e
             if self.is_out or isinstance(e, asyncio.CancelledError):

@@ -94,7 +94,8 @@ class Conversation:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session, self.call = session, call
-        self.guild_id, self.user_id = int(session.guild_id), int(session.user_id)
+        # Whose user is erased by now is only concluded.
+        self.guild_id, self.user_id = int(session.guild_id), int(session.user_id or 0)
         self.is_room = bool(call.room_name)
         self.link: Link | None = None
         self.is_begun = False
@@ -299,12 +300,12 @@ class Conversation:
             self._undo: UNDO_WITHIN_S,
         }
         for step, within_s in steps.items():
-            try:
-                async with asyncio.timeout(within_s):
-                    await step()
-            except Exception:
-                # Every step is attempted: a channel must not stay for a disk's sake.
-                log.exception("discord.step_failed", session=self.session.pk)
+            # Each is attempted, and none broken off: a channel must not stay for a
+            # disk's sake, nor sound be lost for a channel's.
+            task = spawn(step(), name=f"discord.{step.__name__.strip('_')}")
+            _, late = await asyncio.wait([task], timeout=within_s)
+            if late:
+                log.warning("discord.step_late", step=step.__name__, call=self.call.pk)
         self._hosting.close()
         self._tell_closed(self)
 

@@ -7,6 +7,7 @@ speaks.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from channels.db import database_sync_to_async
 
+from bot.discord.turns import turns
 from sessions import participants
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import spawn
@@ -66,8 +68,9 @@ class DiscordTracks:
         self._name_of = name_of
         self._stopped = stopped
         self._speaks = speaks
-        self._loop = asyncio.get_running_loop()
+        self._turns = turns()
         self._inbox: deque[Heard] = deque()
+        self._has_asked = False
         self._speakers: dict[int, _Speaker] = {}
         self._openings: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -76,8 +79,9 @@ class DiscordTracks:
     def hear(self, heard: Heard) -> None:
         """Take a packet, on any thread: the loop is woken once for many."""
         self._inbox.append(heard)
-        if len(self._inbox) == 1:  # else the loop has not yet seen the one before
-            self._loop.call_soon_threadsafe(self._take_all)
+        if not self._has_asked:
+            self._has_asked = True
+            self._turns.ask(self._take_some)
 
     @property
     def speakers(self) -> int:
@@ -87,7 +91,7 @@ class DiscordTracks:
     async def leave(self) -> None:
         """Write down what was heard, and take everybody off the list. May be called
         again."""
-        self._take_all()
+        self._take_some(lambda: False)
         self._is_closed = True
         if self._openings:
             await asyncio.wait(self._openings)
@@ -96,13 +100,24 @@ class DiscordTracks:
 
     async def left(self, user: int) -> None:
         """One of them has gone: their fragment can be made while the others go on."""
+        self._take_some(lambda: False)  # their last words are not a new speaker's
         speaker = self._speakers.pop(user, None)
         if speaker is not None:
             await self._close(speaker)
 
-    def _take_all(self) -> None:
+    def _take_some(self, is_over: Callable[[], bool]) -> bool:
+        """What waits, until it is enough for now; whether some is left."""
+        self._has_asked = False  # before looking: what comes now asks again
         while self._inbox:
             self._take(self._inbox.popleft())
+            if is_over():
+                break
+        self._has_asked = bool(self._inbox)
+        return self._has_asked
+
+    def _read_to(self) -> float:
+        """What came before this has been taken; a time of the monotonic clock."""
+        return self._inbox[0].received_s if self._inbox else time.monotonic()
 
     def _take(self, heard: Heard) -> None:
         if self._is_closed:
@@ -151,7 +166,10 @@ class DiscordTracks:
         assert self._session.started_at is not None  # active sessions have a time zero
         track = Track.of(self._session, person, rate=TIMELINE_RATE)
         capture = PacketCapture(
-            track, started_at=self._session.started_at, sinks=open_sinks(track)
+            track,
+            started_at=self._session.started_at,
+            sinks=open_sinks(track),
+            read_to=self._read_to,
         )
         held = Held(capture, self._stopped, speaker.connection)
         registry().add(held)

@@ -187,6 +187,20 @@ class Connection(VoiceConnectionState):
             await self.disconnect()
             raise
 
+    async def _connect(self, reconnect: bool, timeout: float, *how: bool) -> None:  # noqa: FBT001
+        """discord.py's, but for its task in the task, whose error nobody asks for when
+        it is cancelled."""
+        self_deaf, self_mute, resume = how
+        async with asyncio.timeout(timeout):
+            await self._inner_connect(
+                reconnect=reconnect,
+                self_deaf=self_deaf,
+                self_mute=self_mute,
+                resume=resume,
+            )
+        polling = self._poll_voice_ws(reconnect)
+        self._runner = asyncio.create_task(polling, name="Voice websocket poller")
+
     async def _connect_websocket(
         self,
         resume: bool,  # noqa: FBT001 (discord.py's)

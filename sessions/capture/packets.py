@@ -45,13 +45,17 @@ class PacketCapture:
         sinks: list[Sink],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        read_to: Callable[[], float] | None = None,
     ) -> None:
+        """`read_to`: what came before this time of the clock has been offered. Where
+        packets wait for their turn it lies back; else it is now."""
         self.track = track
         self.heard_at = clock()
         self.received = self.damaged = 0
         """Samples at 48 kHz; packets that were no Opus."""
         self.halted = False
         self._clock = clock
+        self._read_to = read_to or clock
         # Wall time is read once: it may step, and a track's clock must not.
         self._zero = clock() - (wall() - started_at.timestamp())
         self._audience = Audience(track, sinks)
@@ -85,7 +89,7 @@ class PacketCapture:
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""
         if not self.halted:
-            now_s = self._clock() - self._zero
+            now_s = self._read_to() - self._zero
             for ordered in self._order.tick(now_s):
                 self._take(ordered)
             self._hear(self._timeline.tick(now_s))

@@ -130,3 +130,26 @@ async def test_it_closes_its_listeners_once_and_takes_nothing_more(
     await scene.capture.close()
     assert scene.listener.closed == 1
     assert len(scene.listener.heard) == 25
+
+
+def test_what_is_late_only_in_being_read_is_waited_for() -> None:
+    """Half a second of packets waits for its turn, in it the one that is missing."""
+    scene = Scene()
+    read_to = 0.0
+    scene.capture = PacketCapture(
+        a_track(),
+        started_at=BEGAN,
+        sinks=[scene.listener],
+        clock=scene.clock,
+        wall=lambda: BEGAN.timestamp() + 10.0,
+        read_to=lambda: read_to,
+    )
+    packets = encoded(babble(SECOND))
+    scene.speaks(packets[:40], lost=(30,))
+    read_to = scene.clock() - 0.5
+    scene.clock.passes(0.5)
+    scene.capture.tick()
+    assert scene.capture.counts.lost == 0
+    read_to = scene.clock()
+    scene.capture.tick()
+    assert scene.capture.counts.lost == 1

@@ -16,6 +16,7 @@ from discord_ends import IN_ONE_GUILD
 from discord_scenes import CASES, ROOMS, Scene
 from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
+from scene import eventually
 
 from sessions import finish, lifecycle
 from sessions.models import State
@@ -87,6 +88,33 @@ async def test_whoever_comes_when_their_time_is_up_is_in_or_out(
     assert (first, last) == ("left", "join_timeout")
 
 
+async def test_time_that_is_up_ends_no_call_that_has_begun(server: FakeDiscord) -> None:
+    scene = stage.a_scene(server, ROOMS[0])
+    async with running(server) as bot:
+        await stage.runs(scene, bot, speaks=False)
+        bot.operator._endings.expire(scene.call)
+        await eventually(lambda: not bot.operator._endings._tasks)
+        assert not scene.call.is_ending
+        await ends.end(scene, ends.leave_command)
+        await ends.nothing_is_left([scene])
+
+
+async def test_who_is_in_the_room_before_the_bot_finds_a_call(
+    server: FakeDiscord,
+) -> None:
+    scene = stage.a_scene(server, ROOMS[0])
+    async with running(server) as bot:
+        await stage.asks(scene, bot)
+        me = server.world.me(scene.guild.id)
+        voice = await eventually(lambda: me.voice)  # it has hardly begun to connect
+        scene.channel_id = voice.channel_id
+        assert scene.channel is not None
+        scene.ann.joins(scene.channel)
+        await stage.goes_on(scene, speaks=False)
+        await ends.end(scene, ends.everybody_leaves)
+        await ends.nothing_is_left([scene])
+
+
 async def test_a_process_that_ends_in_the_middle_of_an_end_ends_it_once(
     server: FakeDiscord,
 ) -> None:
@@ -112,9 +140,7 @@ async def test_a_process_that_dies_in_the_middle_of_an_end_leaves_it_to_the_next
     chance = random.Random(SEED)
     scenes = scenes_of(server)
     ways = chance.sample(races.MORTAL, len(scenes))
-    await races.end_in_death(
-        scenes, server, ways, chance=chance, within_s=4 * OFFSET_S
-    )
+    await races.end_in_death(scenes, server, ways, chance=chance, within_s=4 * OFFSET_S)
     async with running(server) as bot:
         await races.end_after_death(scenes, bot)
         await ends.nothing_is_left(scenes)

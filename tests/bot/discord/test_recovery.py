@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import discord_ends as ends
 import discord_scenes as stage
 import pytest
-from discord_bot import running
-from discord_scenes import CASES, NICK, Case, Scene
+from discord_bot import in_db, running
+from discord_scenes import CASES, NICK, ROOMS, Case, Scene
 from fakecord.server import FakeDiscord
 from mortal import Mortal
 from pytest_django.fixtures import Settings
 from scene import eventually
 
+from bot.discord.client import ParleyBot
+from bot.discord.presence import MARK
+from bot.models import DiscordCall
 from sessions import finish, lifecycle
-from sessions.models import State
+from sessions.models import State, VoiceRequest, VoiceSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,33 +34,43 @@ def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
-async def killed(server: FakeDiscord, cases: Sequence[Case] = CASES) -> list[Scene]:
-    """Calls in full swing whose bot is dead, and Discord has noticed."""
+async def killed(
+    server: FakeDiscord,
+    cases: Sequence[Case] = CASES,
+    so_far: Callable[[Scene, Mortal], Awaitable[None]] = stage.runs,
+) -> list[Scene]:
+    """Calls that had come so far, and whose bot is dead."""
     scenes = [stage.a_scene(server, case) for case in cases]
     async with Mortal(server) as bot:
-        await stage.run_all(scenes, bot)
+        await asyncio.gather(*(so_far(scene, bot) for scene in scenes))
         await bot.dies()
     return scenes
 
 
-def renamed_back(server: FakeDiscord, scene: Scene) -> int:
-    """How often the bot has taken the sign off its name."""
+def found_by(bot: ParleyBot, scenes: Sequence[Scene], *, reason: str = "") -> None:
+    """The next process, and why it may end them."""
+    for scene in scenes:
+        scene.bot = bot
+        scene.reasons |= {reason} - {""}
+
+
+def names(server: FakeDiscord, scene: Scene) -> list[str]:
+    """What the bot has called itself, by its own doing."""
     asked = server.asked("PATCH", f"/guilds/{scene.guild.id}/members/@me")
-    return sum(one.body["nick"] == NICK for one in asked)
+    return [one.body["nick"] for one in asked]
 
 
 async def test_a_call_goes_on_where_its_people_still_sit(server: FakeDiscord) -> None:
     scenes = await killed(server)
     async with running(server) as bot:
+        found_by(bot, scenes)
         for scene in scenes:
-            scene.bot = bot
-        for scene in scenes:
-            await eventually(lambda scene=scene: scene.has_begun)
+            await eventually(partial(getattr, scene, "has_begun"))
             assert (await scene.row()).started_at == scene.session.started_at
-            assert renamed_back(server, scene) == 0
         await ends.end_all(scenes, ends.leave_command)
         await ends.nothing_is_left(scenes)
-    assert [renamed_back(server, scene) for scene in scenes] == [1] * len(scenes)
+    for scene in scenes:
+        assert names(server, scene) == [f"{MARK}{NICK}", NICK]
 
 
 async def test_a_call_ends_where_everybody_has_left_meanwhile(
@@ -65,7 +80,78 @@ async def test_a_call_ends_where_everybody_has_left_meanwhile(
     for scene in scenes:
         scene.ann.leaves()
     async with running(server) as bot:
-        for scene in scenes:
-            scene.bot = bot
-            scene.reasons = {"recovered"}
+        found_by(bot, scenes, reason="recovered")
         await ends.nothing_is_left(scenes)
+
+
+async def test_a_room_that_nobody_has_come_to_goes(server: FakeDiscord) -> None:
+    scenes = await killed(server, ROOMS, stage.waits)
+    async with running(server) as bot:
+        found_by(bot, scenes, reason="recovered")
+        await ends.nothing_is_left(scenes)
+
+
+async def test_a_room_that_its_user_came_to_meanwhile_begins(
+    server: FakeDiscord,
+) -> None:
+    scenes = await killed(server, ROOMS, stage.waits)
+    for scene in scenes:
+        assert scene.channel is not None
+        scene.ann.joins(scene.channel)
+    async with running(server) as bot:
+        found_by(bot, scenes)
+        for scene in scenes:
+            await stage.goes_on(scene)
+        await ends.end_all(scenes, ends.leave_command)
+        await ends.nothing_is_left(scenes)
+
+
+async def test_an_end_that_had_only_begun_goes_on(server: FakeDiscord) -> None:
+    scenes = await killed(server)
+    for scene in scenes:
+        await in_db(lifecycle.request_stop)(scene.session.pk)
+    async with running(server) as bot:
+        found_by(bot, scenes, reason="recovered")
+        await ends.nothing_is_left(scenes)
+
+
+async def test_what_ended_while_no_bot_was_there_is_concluded(
+    server: FakeDiscord,
+) -> None:
+    # Nobody has spoken: whoever ends them would wait for a dead process to write.
+    scenes = await killed(server, so_far=partial(stage.runs, speaks=False))
+    await ends.end_all(scenes, ends.ended_elsewhere)
+    async with running(server) as bot:
+        found_by(bot, scenes)
+        await ends.nothing_is_left(scenes)
+
+
+async def test_a_call_in_a_guild_that_has_thrown_us_out_meanwhile_ends(
+    server: FakeDiscord,
+) -> None:
+    scenes = await killed(server)
+    for scene in scenes:
+        scene.mod.throws_the_bot_out()
+    async with running(server) as bot:
+        found_by(bot, scenes, reason="recovered")
+        await ends.nothing_is_left(scenes)
+
+
+async def test_whoever_had_got_nothing_is_served_by_the_next(
+    server: FakeDiscord,
+) -> None:
+    scene = stage.a_scene(server, ROOMS[0])
+    server.fail("PATCH", "*/members/@me", way="hang")
+    async with Mortal(server) as bot:
+        await stage.asks(scene, bot)
+        await stage.until(lambda: scene.find())
+        await bot.dies()
+    server.mend()
+    async with running(server):
+        await eventually(lambda: server.world.me(scene.guild.id).voice)
+        (request,) = await in_db(lambda: list(VoiceRequest.objects.all()))()
+        sessions = VoiceSession.objects.order_by("pk").values_list("pk", "state")
+        (first, was), (second, _) = await in_db(lambda: list(sessions))()
+        assert (was, request.session_id) == (State.FAILED, second)
+    calls = DiscordCall.objects.order_by("session").values_list("session", flat=True)
+    assert await in_db(lambda: list(calls))() == [first, second]

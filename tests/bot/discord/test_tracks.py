@@ -135,3 +135,29 @@ async def test_who_leaves_is_written_down_while_the_others_go_on(ears: Ears) -> 
     says(call, BEN, packets[25:], first=25)
     await call.leave()
     assert sum(len(one.pcm) for one in ears.of["Ben"].heard) == 48_000
+
+
+async def test_who_leaves_is_not_a_new_speaker_by_what_still_waits(ears: Ears) -> None:
+    call = await a_call()
+    packets = encoded(babble(48_000))
+    says(call, ADA, packets[:40])
+    await eventually(lambda: "Ada" in ears.of)
+    says(call, ADA, packets[40:], first=40)
+    await call.left(ADA)
+    await call.leave()
+    assert len(ears.of["Ada"].arrived) == 50
+    assert call.speakers == 1
+
+
+async def test_the_loop_goes_on_while_much_waits(ears: Ears) -> None:
+    """A minute of sound came at once: as good as all of it is still to be taken."""
+    call = await a_call()
+    packets = encoded(babble(48_000))
+    says(call, ADA, packets[:1])
+    await eventually(lambda: "Ada" in ears.of)
+    says(call, ADA, packets * 60, first=1)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(ears.of["Ada"].arrived) < 1_500
+    await call.leave()
+    assert len(ears.of["Ada"].arrived) == 3_001

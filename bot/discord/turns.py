@@ -1,0 +1,64 @@
+"""Turns: what the calls of one event loop have heard is taken in, a few milliseconds
+at a time, one call after the other.
+
+Everything else on the loop comes in between: heartbeats, commands, the end of a call.
+However much sound waits, none of them waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from sessions.background import PerLoop
+
+TURN_S = 0.005
+
+Work = Callable[[Callable[[], bool]], bool]
+"""Works until there is nothing more to do, or until what it is given says so; whether
+there is more."""
+
+
+class Turns:
+    """Belongs to one event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Work] = deque()
+        self._is_woken = False
+
+    def ask(self, work: Work) -> None:
+        """On any thread: work soon. Once is enough until it is called."""
+        self._waiting.append(work)
+        if not self._is_woken:  # two threads may both wake it: nothing is lost by that
+            self._is_woken = True
+            self._loop.call_soon_threadsafe(self._turn)
+
+    def _turn(self) -> None:
+        self._is_woken = False  # before looking: what comes now wakes it again
+        until = self._clock() + TURN_S
+        try:
+            self._work(lambda: self._clock() >= until)
+        finally:  # one call's fault is not the others'
+            if self._waiting and not self._is_woken:
+                self._is_woken = True
+                self._loop.call_soon(self._turn)
+
+    def _work(self, is_over: Callable[[], bool]) -> None:
+        while self._waiting:
+            work = self._waiting.popleft()
+            if work(is_over):
+                self._waiting.append(work)
+            if is_over():
+                return
+
+
+_turns = PerLoop(Turns)
+
+
+def turns() -> Turns:
+    """Those of the running event loop."""
+    return _turns.here()

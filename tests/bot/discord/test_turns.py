@@ -1,0 +1,90 @@
+"""What waits is worked off in turns, and nobody waits for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from scene import Clock, eventually
+
+from bot.discord.turns import TURN_S, Turns
+
+
+class Call:
+    """What it has heard, piece by piece: each takes its time."""
+
+    def __init__(self, clock: Clock, *, waiting: int, each_s: float = 0.001) -> None:
+        self.waiting = waiting
+        self.done: list[int] = []
+        """How much was done, turn by turn."""
+        self._clock, self._each_s = clock, each_s
+
+    def works(self, is_over: Callable[[], bool]) -> bool:
+        before = self.waiting
+        while self.waiting:
+            self.waiting -= 1
+            self._clock.passes(self._each_s)
+            if is_over():
+                break
+        self.done.append(before - self.waiting)
+        return self.waiting > 0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+async def test_what_waits_is_done(clock: Clock) -> None:
+    call = Call(clock, waiting=3)
+    Turns(clock).ask(call.works)
+    await eventually(lambda: not call.waiting)
+    assert call.done == [3]
+
+
+async def test_the_loop_goes_on_between_two_turns(clock: Clock) -> None:
+    call, left = Call(clock, waiting=100), []
+    Turns(clock).ask(call.works)
+    while call.waiting:
+        await asyncio.sleep(0)
+        left.append(call.waiting)
+    assert len(set(left)) > 10
+    assert max(call.done) * 0.001 <= TURN_S + 0.001
+
+
+async def test_who_has_little_does_not_wait_for_who_has_much(clock: Clock) -> None:
+    much, left = Call(clock, waiting=1000), []
+
+    def little(_: Callable[[], bool]) -> bool:
+        left.append(much.waiting)
+        return False
+
+    turns = Turns(clock)
+    turns.ask(much.works)
+    turns.ask(little)
+    await eventually(lambda: not much.waiting)
+    assert left[0] > 900
+
+
+async def test_a_thread_may_ask(clock: Clock) -> None:
+    call, turns = Call(clock, waiting=3), Turns(clock)
+    asking = threading.Thread(target=turns.ask, args=(call.works,))
+    asking.start()
+    await eventually(lambda: not call.waiting)
+    asking.join()
+
+
+async def test_one_that_fails_costs_the_others_nothing(clock: Clock) -> None:
+    def fails(_: Callable[[], bool]) -> bool:
+        raise RuntimeError("this call is broken")
+
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, what: told.append(str(what["exception"])))
+    call, turns = Call(clock, waiting=3), Turns(clock)
+    turns.ask(fails)
+    turns.ask(call.works)
+    await eventually(lambda: not call.waiting)
+    assert told == ["this call is broken"]
