@@ -19,6 +19,7 @@ from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
 from speech import voices
 
+from bot.discord.client import ParleyBot
 from bot.voice.responder.port import History, Reply
 from sessions import finish
 from sessions.models import Participant, Recording, State
@@ -58,17 +59,23 @@ def heard(person: Person, whom: int) -> int:
     )
 
 
+def is_silent(bot: ParleyBot, guild: Guild) -> bool:
+    call = bot.operator.call_in(guild.id)
+    return call is not None and not (call._speech and call._speech.playout.is_playing)
+
+
 async def test_the_notice_is_heard_and_is_a_track_and_a_line(
     server: FakeDiscord, guild: Guild, text: Channel, voice: Channel, ann: Person
 ) -> None:
     me = server.world.bot.id
-    async with running(server):
+    async with running(server) as bot:
         ann.joins(voice)
         await ann.types(text, "record start")
         await in_state(State.ACTIVE)
         await ann.secured(with_whom=me)
-        await until(lambda: heard(ann, me) > 40, within_s=10)
-        await asyncio.sleep(2.0)  # to its end: some two seconds
+        await until(lambda: heard(ann, me) > 40, within_s=20)
+        await until(lambda: is_silent(bot, guild), within_s=20)
+        await asyncio.sleep(0.3)  # until the last packet has come
         packets = heard(ann, me)
         await ann.types(text, "record stop")
         await in_state(State.FINISHING)
@@ -100,15 +107,17 @@ async def test_whoever_speaks_interrupts(
         await ann.secured(with_whom=me)
         call = bot.operator.call_in(guild.id)
         assert call
-        await until(lambda: call._chat is not None)
+        await until(lambda: heard(ann, me) > 40, within_s=20)
+        await until(lambda: is_silent(bot, guild), within_s=20)  # behind the notice
         assert call._chat
+        before = heard(ann, me)
         call._chat.turns.ask("tell me", ())
-        await until(lambda: heard(ann, me) > 100, within_s=10)
+        await until(lambda: heard(ann, me) > before + 50, within_s=20)
         said = voices.trim(voices.speak("thank you very much hello team"))
         packets = opus(soxr.resample(said, 16_000, 48_000))
         began = time.monotonic()
         speaking = asyncio.create_task(ann.sends(packets))
-        await until(lambda: not call._speech.playout.is_playing, within_s=5)  # type: ignore[union-attr]
+        await until(lambda: is_silent(bot, guild), within_s=10)
         print(f"silent {time.monotonic() - began:.2f} s after they began")
         assert time.monotonic() - began < 3.0  # of the eighteen that it had to say
         await speaking

@@ -107,13 +107,13 @@ def test_a_bad_part_spoils_nothing(
     with pytest.raises(StorageError) as caught:
         storage.put(KEY, small_parts, content_type=MP3)
     assert caught.value.retryable
-    assert storage.stat(KEY) is None
+    patient = making(replace(hurried, read_timeout_s=10.0))
+    road.chooser = lambda _: None
+    assert patient.stat(KEY) is None
     client = make_client(in_moto)
     open_uploads = client.list_multipart_uploads(Bucket=in_moto.bucket)
     client.close()
     assert not open_uploads.get("Uploads")
-    road.chooser = lambda _: None
-    patient = making(replace(hurried, read_timeout_s=10.0))
     patient.put(KEY, small_parts, content_type=MP3)
     assert fetched(making(in_moto), KEY, tmp_path) == small_parts.read_bytes()
 
