@@ -12,7 +12,7 @@ import discord
 import pytest
 from fakecord.bot import EagerShards, logged_in, until
 from fakecord.server import FakeDiscord
-from linked import Linked, left_over, linked, many_linked
+from linked import Linked, forget_older_threads, left_over, linked, many_linked
 from structlog.testing import capture_logs
 
 from bot.discord import voicestate
@@ -33,6 +33,7 @@ ENTRY = (1 << 10) | (1 << 20)
 @pytest.fixture
 async def client(server: FakeDiscord) -> AsyncIterator[discord.Client]:
     """Sharded, as ours is. Nothing of any link may be left at the end of a test."""
+    forget_older_threads()
     async with logged_in(server, EagerShards) as client:
         yield client
         await until(lambda: not left_over(client))
