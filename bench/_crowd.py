@@ -55,7 +55,7 @@ class Speaker:
         return [self.phase_s + frame * FRAME_S for frame in self.frames]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sent:
     """What the generator did: its packets, how late they were, its own CPU."""
 
@@ -136,19 +136,20 @@ class Crowd:
         self._due.sort(key=lambda due: due[0])
         gc.collect()
         gc.freeze()  # else it is looked through again and again
-        loop, sent, late = asyncio.get_running_loop(), Sent(), Sent().late_s
+        loop, late_s = asyncio.get_running_loop(), []
         cpu_s, began = time.process_time(), loop.time() + 2 * ANNOUNCED_S
         for due_s, do, what in self._due:
             early_s = began + due_s - loop.time()
             if early_s > 0:
                 await asyncio.sleep(early_s)
             do(what)
-            late.append(loop.time() - began - due_s)
-        sent.late_s = late
-        sent.packets = sum(len(speaker.frames) for speaker in self.speakers)
-        sent.cpu_s = time.process_time() - cpu_s
-        sent.took_s = loop.time() - began
-        return sent
+            late_s.append(loop.time() - began - due_s)
+        return Sent(
+            packets=sum(len(speaker.frames) for speaker in self.speakers),
+            late_s=late_s,
+            cpu_s=time.process_time() - cpu_s,
+            took_s=loop.time() - began,
+        )
 
 
 def _spoken(number: int) -> list[bytes]:

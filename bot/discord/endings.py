@@ -29,7 +29,7 @@ from sessions.models import State, VoiceRequest, VoiceSession
 
 log = structlog.get_logger(__name__)
 
-MARKED_WITHIN_S = 60.0
+MARKED_WITHIN_S = 120.0
 """Until a row says how its call ended: a process that died half-way leaves that to the
 reaper."""
 LOOK_EVERY_S = 0.1
@@ -99,11 +99,12 @@ class Endings:
             await self.end(call, "join_timeout")
 
     async def _end(self, call: Conversation) -> bool:
-        ended = await insist(lambda: self._close(call))
         release = database_sync_to_async(queue.release)
-        await insist(lambda: release(call.session.pk))
-        self._freed()
-        return ended
+        try:
+            return await insist(lambda: self._close(call))
+        finally:
+            await insist(lambda: release(call.session.pk))
+            self._freed()
 
     async def _close(self, call: Conversation) -> bool:
         """Whether it was us who ended it."""
@@ -166,11 +167,9 @@ class Endings:
 
     async def _reason_marked(self, call: Conversation) -> str:
         """Why it ended, by its row: another process may just be at it."""
-        session = await self._marked(call)
-        if session is None:
-            return call.why
-        call.session = session
-        return session.end_reason or session.failure or call.why
+        if (session := await self._marked(call)) is not None:
+            call.session = session
+        return call.session.end_reason or call.session.failure or call.why or "ended"
 
     async def _marked(self, call: Conversation) -> VoiceSession | None:
         if call.ending is not None:

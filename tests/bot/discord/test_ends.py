@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 from scene import eventually
 
 from bot.discord import conversation
+from bot.discord.notices import Notice, text
 from bot.discord.presence import MARK
 from sessions import finish, lifecycle
 from sessions.models import State, VoiceRequest
@@ -83,6 +84,9 @@ async def test_nothing_is_left_of_a_room_that_nobody_came_to(
     async with running(server) as bot:
         await asyncio.gather(*(stage.asks(scene, bot) for scene in scenes))
         await ends.nothing_is_left(scenes)
+    for scene in scenes:
+        told = [one.content for one in server.world.mail.posted(scene.text.id)]
+        assert any(text(Notice.ROOM_EXPIRED, "en") in one for one in told)
 
 
 @pytest.mark.parametrize(
