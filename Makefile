@@ -10,9 +10,8 @@ UV := .uv/bin/uv
 PY := .venv/bin/python
 # The Python that is here, or a clear word that it is too old: none is fetched.
 export UV_PYTHON_DOWNLOADS := never
-# Of the tests. With 3, the third fills the pauses of two that talk (tests/workers.py):
-# faster on a calm machine, but a slow one then hears its own tests stumble.
-WORKERS ?= 2
+# Of the tests: the third fills the pauses of two that talk (tests/workers.py).
+WORKERS ?= 3
 # The settings of .env, if there is one; what the shell itself sets wins.
 WITH_ENV := kept="$$(export -p)"; set -a; [ ! -f .env ] || . ./.env; eval "$$kept"
 

@@ -1,13 +1,14 @@
-"""Who runs what, in which order. Two workers hold the talks, longest first; a third
-(`make test WORKERS=3`), of low rank, would fill their pauses.
+"""Who runs what, in which order. Two workers hold the talks, longest first; a third,
+of low rank, fills their pauses.
 
 A talk in real time leaves a core idle between its frames, and two at once are
 what two cores bear. The third worker is given only files nothing in which is
-timed, and steps back by its niceness whenever a talk needs the core.
+timed, and steps back whenever a talk needs the core.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -16,43 +17,57 @@ import pytest
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 TALKERS = 2
-NICENESS = 10
+NICENESS = 19
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux groups processes by session, rank counts within a group alone."""
 TIMED = (
     "test_supervisor.py",
+    "test_rest_troubles.py",
     "test_session_page.py",
     "test_phone.py",
+    "test_discord.py",
+    "test_page.py",
+    "test_discord_queue.py",
     "test_recording.py",
     "test_road.py",
+    "test_ends.py",
     "test_web_kill.py",
-    "test_many.py",
     "test_worker_kill.py",
-    "test_server.py",
-    "test_offline.py",
+    "test_many.py",
     "test_garbage.py",
-    "test_demo.py",
     "test_viewers.py",
+    "test_demo.py",
+    "test_recovery.py",
+    "test_offline.py",
+    "test_server.py",
+    "test_end_races.py",
     "test_screens.py",
-    "test_crash.py",
     "test_missing_model.py",
-    "test_sockets.py",
+    "test_crash.py",
     "test_quiet.py",
     "test_downlinks.py",
+    "test_speaking.py",
+    "test_link.py",
+    "test_sockets.py",
     "test_power_cut.py",
     "test_uploads.py",
     "test_store.py",
 )
 """What talks in real time or is held to a time, the longest first."""
+TIMED_ROOMS = ("browser", "discord")
+"""Folders all of which is."""
 PATIENT = (
-    "test_page.py",
     "test_bad_road.py",
-    "test_worklet.py",
     "test_downloads.py",
-    "test_feed.py",
-    "test_uplink.py",
-    "test_s3.py",
-    "test_stt.py",
-    "test_api.py",
     "test_rotation.py",
+    "test_stt.py",
+    "test_live.py",
+    "test_s3.py",
+    "test_protocol_splits.py",
+    "test_queue.py",
+    "test_races.py",
+    "test_feed.py",
+    "test_api.py",
 )
 """The longest of the others: whoever begins a long one last works on alone."""
 
@@ -85,7 +100,7 @@ def length(path: Path) -> int:
 
 def is_patient(path: Path) -> bool:
     """Whether nothing in a file of tests minds to wait for the core."""
-    return path.name not in TIMED
+    return path.name not in TIMED and not set(path.parts).intersection(TIMED_ROOMS)
 
 
 def fills(worker: str | None) -> bool:
@@ -100,5 +115,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A worker that fills steps back, with all that it starts."""
-    if fills(os.environ.get("PYTEST_XDIST_WORKER")):
-        os.nice(NICENESS)
+    if not fills(os.environ.get("PYTEST_XDIST_WORKER")):
+        return
+    os.nice(NICENESS)
+    os.setsid()  # else it would take the group of those it steps back for along
+    with contextlib.suppress(OSError):  # a kernel that groups nothing
+        AUTOGROUP.write_text(str(NICENESS))
