@@ -50,8 +50,14 @@ FRAME_BYTES = 320
 SILENCE = bytes(FRAME_BYTES)
 TURNAROUND_MS = 20.0
 TALK_SHARE = 0.4
+LINE_NOISE = 4.0  # rms; -78 dBFS
+PHRASES = (
+    "hello please close the meeting",
+    "open the window and read the letter again",
+    "seven people wait for the last train home",
+)
 SETTLE_S = 2.0
-STEPS = {"transport": (600, 900, 1200, 1500), "calls": (100, 200, 300, 400)}
+STEPS = {"transport": (600, 900, 1200, 1500), "calls": (50, 100, 150, 200, 300)}
 TARGETS = {"transport": 1200, "calls": 300}
 EVERY_S = {"transport": 0.004, "calls": 0.05}
 """How soon behind each other they call: a session costs more to open than to hold."""
@@ -178,12 +184,17 @@ def lateness(arrivals: list[float]) -> list[float]:
 
 
 def speech(share: float) -> bytes:
-    """A minute at 8 kHz: noise with the rhythm of talk, for a share of the time."""
-    random = np.random.default_rng(3)
-    loud = np.repeat(random.random(40) < share, 12_000)
-    sound = random.normal(0, 3_000, len(loud)) * loud
-    smooth = np.convolve(sound, np.hanning(9) / 3, "same")
-    return bytes(np.clip(smooth, -30_000, 30_000).astype("<i2").tobytes())
+    """A minute at 8 kHz: phrases, for a share of the time, and a line's faint noise."""
+    from speech import voices
+
+    line = np.random.default_rng(3).normal(0, LINE_NOISE, 60 * 8_000)
+    at = 0
+    while share and at < len(line):
+        phrase = voices.speak(PHRASES[at % len(PHRASES)])
+        sound = soxr.resample(voices.trim(phrase), voices.SAMPLE_RATE_HZ, 8_000)
+        line[at : at + len(sound)] += sound[: len(line) - at]
+        at += round(len(sound) / share)
+    return bytes(np.clip(line, -32_768, 32_767).astype("<i2").tobytes())
 
 
 async def interrupt(port: int, calls: int) -> list[dict[str, Any]]:
@@ -451,6 +462,9 @@ if __name__ == "__main__":
         import django
 
         django.setup()
+        from bot.management.commands.runbot import SWITCH_S
+
+        sys.setswitchinterval(SWITCH_S)
         port = int(words[0])
         match mode.removeprefix("serve-"):
             case "transport":

@@ -9,7 +9,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from bot.discord import deeds, optouts
+from bot.discord import optouts
+from bot.discord.guild import deeds
 from bot.models import Call, DiscordCall, OptOut
 from sessions.admin import PartOfSession, ReadOnly
 

@@ -14,7 +14,7 @@ from channels.db import aclose_old_connections, database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from bot.discord import deeds
+from bot.discord.guild import deeds
 from sessions import flashes, pulses, queue, reaper, recovery, retention
 from transcripts import sweeper
 

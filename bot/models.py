@@ -1,5 +1,5 @@
-"""The tables of the bot. `bot.phone.calls` writes the phone's; `bot.discord.deeds`,
-`bot.discord.optouts` and `bot.discord.erasing` those of Discord.
+"""The tables of the bot. `bot.phone.calls` writes the phone's;
+`bot.discord.guild.deeds`, `bot.discord.optouts` and `bot.discord.erasing` Discord's.
 """
 
 from __future__ import annotations

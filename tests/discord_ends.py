@@ -18,7 +18,7 @@ from django.conf import settings
 from fakecord.interactions import Barred
 from scene import eventually
 
-from bot.discord.lines import path_of
+from bot.discord.text.lines import path_of
 from bot.models import DiscordCall
 from sessions import events, finish, lifecycle
 from sessions.capture.registry import registry

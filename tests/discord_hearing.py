@@ -12,7 +12,7 @@ from fakecord.entities import Channel
 from fakecord.people import Person
 from fakecord.rtp import SILENCE, opus
 
-from bot.discord.connection import ListeningClient
+from bot.discord.linking.connection import ListeningClient
 from bot.discord.receive import Heard
 
 

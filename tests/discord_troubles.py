@@ -23,8 +23,8 @@ from fakecord.server import FakeDiscord
 from scene import eventually
 
 from bot.discord.client import ParleyBot
+from bot.discord.guild.rooms import name_for
 from bot.discord.notices import Notice, text
-from bot.discord.rooms import name_for
 from bot.models import DiscordCall
 from sessions import addresses, queries
 from sessions.models import State, VoiceRequest, VoiceSession

@@ -24,7 +24,7 @@ from fakecord.rtp import opus
 from fakecord.server import FakeDiscord
 from fakecord.voicegateway import Connection
 
-from bot.discord.link import Link
+from bot.discord.linking.link import Link
 from bot.discord.receive import Heard
 
 SOUND = opus((8_000 * np.sin(np.arange(48_000) / 20)).astype(np.int16))

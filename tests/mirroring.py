@@ -11,8 +11,8 @@ from typing import Any
 
 import discord
 
-from bot.discord.lines import Line
-from bot.discord.mirror import CLOSE_S, Mirror
+from bot.discord.text.lines import Line
+from bot.discord.text.mirror import CLOSE_S, Mirror
 
 
 def a_line(seq: int, text: str = "", *, name: str = "Ann", at_ms: int = 0) -> Line:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 from fake_engine import sound_of
 
-from bot.discord import lines
+from bot.discord.text import lines
 from sessions import events, finish, keys, recordings, spool
 from sessions.audio import journal
 from sessions.audio.frames import TIMELINE_RATE, Frame

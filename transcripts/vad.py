@@ -23,6 +23,9 @@ WINDOW = 512
 CONTEXT = 64
 """The last samples of the window before, which the model wants in front; without them
 it runs and hears nothing."""
+STILL = 32
+"""Windows of digital silence in a row, a second, after which the model is not asked
+again until there is sound. It would hear the same, but for a window at a beginning."""
 BATCH = 64
 """Windows in one call: beyond this a call is no cheaper per window."""
 MODEL_FILE = "silero_vad/data/silero_vad_16k_op15.onnx"
@@ -37,10 +40,17 @@ class VadState:
     memory: Floats = field(default_factory=lambda: np.zeros((2, 128), np.float32))
     context: Floats = field(default_factory=lambda: np.zeros(CONTEXT, np.float32))
     noise: float = 0.0  # the energy detector's idea of the room
+    still: int = 0  # windows of digital silence in a row
 
     def reset(self) -> None:
         self.memory.fill(0)
         self.context.fill(0)
+        self.still = 0
+
+    def rests(self, window: Floats) -> bool:
+        """Whether the model need not hear this window of a muted track."""
+        self.still = 0 if window.any() else self.still + 1
+        return self.still > STILL
 
 
 class Vad(Protocol):
@@ -68,11 +78,12 @@ class SileroVad:
         self(np.zeros((1, WINDOW), np.float32), [VadState()])  # fails now, or never
 
     def __call__(self, windows: Floats, states: list[VadState]) -> Floats:
-        parts = [
-            self._call(windows[i : i + BATCH], states[i : i + BATCH])
-            for i in range(0, len(states), BATCH)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        chances = np.zeros(len(states), np.float32)
+        asked = [i for i, one in enumerate(states) if not one.rests(windows[i])]
+        for at in range(0, len(asked), BATCH):
+            some = asked[at : at + BATCH]
+            chances[some] = self._call(windows[some], [states[i] for i in some])
+        return chances
 
     def _call(self, windows: Floats, states: list[VadState]) -> Floats:
         context = np.stack([state.context for state in states])

@@ -217,7 +217,7 @@ CAPTURE_SINKS = [
     "transcripts.tones.listen",
 ]
 # Who keeps words of a session beside the database: callable(session) that deletes them.
-FORGETTERS = ["bot.discord.lines.forget_session"]
+FORGETTERS = ["bot.discord.text.lines.forget_session"]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
 # Whether what arrived is kept too, lossless, beside the MP3s.

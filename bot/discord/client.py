@@ -15,8 +15,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from bot.discord import gate, libopus
-from bot.discord.answer import Answer
-from bot.discord.buttons import OptOutButton, StopButton
 from bot.discord.commands.archive import Archive
 from bot.discord.commands.calls import Calls
 from bot.discord.commands.managing import Managing
@@ -24,14 +22,16 @@ from bot.discord.commands.people import People
 from bot.discord.conversation import Shared
 from bot.discord.desk import Desk
 from bot.discord.eraser import Eraser
-from bot.discord.excuses import told
 from bot.discord.faults import FAULTS
 from bot.discord.notices import Notice, text
 from bot.discord.operator import Operator
 from bot.discord.optouts import Admission
 from bot.discord.recovery import recover
 from bot.discord.sweep import Sweep
-from bot.discord.translation import Descriptions
+from bot.discord.text.answer import Answer
+from bot.discord.text.buttons import OptOutButton, StopButton
+from bot.discord.text.excuses import told
+from bot.discord.text.translation import Descriptions
 from bot.voice.responder.port import Listener, Responder
 from bot.voice.tts.speaker import Speaker
 from sessions.background import cancel_and_wait, spawn

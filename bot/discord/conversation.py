@@ -21,18 +21,19 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from bot.discord import deeds, lines
-from bot.discord.chat import Chat
 from bot.discord.countdown import Countdown
 from bot.discord.dave import SILENCE
-from bot.discord.follower import Follower
-from bot.discord.link import Link
+from bot.discord.guild import deeds
+from bot.discord.guild.undo import take_off_status, undo
+from bot.discord.linking.link import Link
 from bot.discord.metrics import Ended, VoiceMetrics
 from bot.discord.notices import Notice
 from bot.discord.speak import SpeechOut
+from bot.discord.text import lines
+from bot.discord.text.chat import Chat
+from bot.discord.text.follower import Follower
 from bot.discord.tracks import DiscordTracks
 from bot.discord.unbroken import unbroken
-from bot.discord.undo import take_off_status, undo
 from bot.discord.works import Works
 from bot.voice.calllog import CallLog
 from bot.voice.mouth import Block, LineMouth
@@ -42,10 +43,10 @@ from sessions.capture.registry import Host, Stop, registry
 from sessions.models import State
 
 if TYPE_CHECKING:
-    from bot.discord.connection import ListeningClient
-    from bot.discord.lines import Line
+    from bot.discord.linking.connection import ListeningClient
     from bot.discord.optouts import Admission
     from bot.discord.receive import Heard
+    from bot.discord.text.lines import Line
     from bot.models import DiscordCall
     from bot.voice.responder.port import Responder
     from bot.voice.tts.speaker import Speaker

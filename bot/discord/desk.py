@@ -13,11 +13,11 @@ from channels.db import database_sync_to_async
 from discord.ext import commands
 
 from bot.discord import optouts
-from bot.discord.answer import Answer
-from bot.discord.excuses import told
 from bot.discord.faults import FAULTS, fault
 from bot.discord.notices import Notice, text
 from bot.discord.operator import AlreadyHereError
+from bot.discord.text.answer import Answer
+from bot.discord.text.excuses import told
 from sessions import addresses
 from sessions.errors import VoiceError
 

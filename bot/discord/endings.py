@@ -18,9 +18,9 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 
 from bot.discord import metrics
-from bot.discord.asker import Asker
 from bot.discord.conversation import Conversation
 from bot.discord.panel import Panel
+from bot.discord.text.asker import Asker
 from bot.discord.unbroken import insist
 from sessions import finish, lifecycle, queries, queue
 from sessions.background import spawn

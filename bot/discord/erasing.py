@@ -16,7 +16,8 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from bot.discord import deeds, lines
+from bot.discord.guild import deeds
+from bot.discord.text import lines
 from bot.models import Erasure
 from sessions import events, participants, queue
 from sessions.models import ERASED, Participant, Source, VoiceSession

@@ -20,15 +20,15 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from bot.discord import deeds, presence, rights, rooms
-from bot.discord.answer import Answer
-from bot.discord.asker import Asker
 from bot.discord.conversation import Conversation, Shared, Voice
 from bot.discord.endings import Endings
 from bot.discord.faults import FAULTS, fault
+from bot.discord.guild import deeds, presence, rights, rooms
 from bot.discord.notices import Notice, text
 from bot.discord.panel import Panel
 from bot.discord.serving import Serving
+from bot.discord.text.answer import Answer
+from bot.discord.text.asker import Asker
 from bot.discord.unbroken import unbroken
 from bot.models import DiscordCall
 from sessions import lifecycle, opening, participants, queries, queue

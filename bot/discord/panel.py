@@ -16,10 +16,10 @@ from channels.db import database_sync_to_async
 from discord.utils import escape_markdown, format_dt
 from django.utils import timezone
 
-from bot.discord import deeds
-from bot.discord.buttons import OptOutButton, StopButton
 from bot.discord.faults import FAULTS, is_final, said
+from bot.discord.guild import deeds
 from bot.discord.notices import Notice, reason, text
+from bot.discord.text.buttons import OptOutButton, StopButton
 from sessions import addresses
 from sessions.background import spawn
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from channels.db import database_sync_to_async
 
-from bot.discord import deeds
+from bot.discord.guild import deeds
 from bot.discord.unbroken import insist
 from sessions import finish, queries, queue
 from sessions.models import Source, State, VoiceSession

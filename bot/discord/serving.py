@@ -17,9 +17,9 @@ import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from bot.discord.answer import Answer
-from bot.discord.asker import Asker
 from bot.discord.notices import Notice
+from bot.discord.text.answer import Answer
+from bot.discord.text.asker import Asker
 from bot.discord.unbroken import unbroken
 from sessions import queue
 from sessions.background import spawn

@@ -9,9 +9,9 @@ import discord
 import structlog
 from channels.db import database_sync_to_async
 
-from bot.discord import deeds
+from bot.discord.guild import deeds
+from bot.discord.guild.undo import undo
 from bot.discord.panel import close_left
-from bot.discord.undo import undo
 
 log = structlog.get_logger(__name__)
 

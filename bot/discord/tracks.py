@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from channels.db import database_sync_to_async
 
-from bot.discord.turns import turns
 from sessions import participants
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import spawn
 from sessions.capture.packets import PacketCapture
 from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
+from sessions.capture.turns import turns
 from sessions.errors import VoiceError
 from transcripts import live
 

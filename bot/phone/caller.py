@@ -197,7 +197,7 @@ class Caller(asyncio.Protocol):
             frames_sent=self._sent,
             frames_withheld=self._withheld,
             frames_received=len(self.heard),
-            sound_received_s=sum(_seconds(heard.audio) for heard in self.heard),
+            sound_received_s=sum(heard.audio.duration_s for heard in self.heard),
             gaps=sum(wait > GAP_S for wait in waits),
             longest_gap_ms=max(waits, default=0.0) * 1000,
             first_frame_ms=arrivals[0] * 1000 if arrivals else None,
@@ -246,10 +246,6 @@ def is_sound(pcm: bytes) -> bool:
     return (
         bool(len(samples)) and int(np.abs(samples.astype(np.int32)).max()) > SOUND_PEAK
     )
-
-
-def _seconds(audio: Audio) -> float:
-    return len(audio.pcm) / 2 / audio.rate
 
 
 def _message(kind: int, payload: bytes) -> bytes:

@@ -255,7 +255,7 @@ class Line(asyncio.BufferedProtocol):
         """Take sound, and read no further while it comes much faster than time."""
         now = asyncio.get_running_loop().time()
         late_s = self._ticker.late_s
-        pause_s = self._intake.heard(_seconds(audio), now=now, late_s=late_s)
+        pause_s = self._intake.heard(audio.duration_s, now=now, late_s=late_s)
         if pause_s:
             self._pause(pause_s)
         self._tell(audio)
@@ -358,4 +358,4 @@ class Line(asyncio.BufferedProtocol):
 
 
 def _seconds(message: Audio | Digit) -> float:
-    return len(message.pcm) / 2 / message.rate if isinstance(message, Audio) else 0.0
+    return message.duration_s if isinstance(message, Audio) else 0.0

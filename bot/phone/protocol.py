@@ -65,6 +65,10 @@ class Audio:
     pcm: bytes
     rate: int
 
+    @property
+    def duration_s(self) -> float:
+        return len(self.pcm) / 2 / self.rate
+
 
 @dataclass(frozen=True, slots=True)
 class Digit:

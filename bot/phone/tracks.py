@@ -3,8 +3,11 @@ kept of what they say."""
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -17,11 +20,26 @@ from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, registry
 from sessions.capture.sinks import Track, open_sinks
+from sessions.capture.turns import turns
 from transcripts import live
 
 if TYPE_CHECKING:
     from bot.phone.protocol import Audio
     from sessions.models import Participant, VoiceSession
+
+
+TOGETHER_S = 0.2
+"""Sound that waited is taken together up to this: that costs as much as one frame."""
+APART_S = 0.06
+"""What came later than this behind what came before is not: there may be a hole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """Sound of the caller's, and when it came, by the monotonic clock."""
+
+    audio: Audio
+    at_s: float
 
 
 class Side(StrEnum):
@@ -42,6 +60,8 @@ class CallTracks:
         self._held: Held[Capture] | None = None
         self._ours = OwnTrack(session)
         self._inbound: Inbound | None = None
+        self._inbox: deque[_Came] = deque()
+        self._has_asked = False
 
     def join(self, caller: str) -> None:
         """Both are in the session. Blocks. Raises SessionEndedError."""
@@ -68,11 +88,10 @@ class CallTracks:
     def hear(self, audio: Audio, *, waited_s: float = 0.0) -> None:
         """The caller's sound, which came so long ago; its track is opened with the
         first of it."""
-        if self._inbound is None or self._held is None:
-            self._inbound = Inbound(track_rate(audio.rate))
-            self._held = self._hold_caller(self._inbound.rate)
-        pcm = self._inbound.pcm(audio)
-        self._held.capture.offer(pcm, waited_s=waited_s)
+        self._inbox.append(_Came(audio, time.monotonic() - waited_s))
+        if not self._has_asked:
+            self._has_asked = True
+            turns().ask(self._take_some)
 
     def open_ours(self, rate: int) -> Capture:
         """A track for what we say. One that was open is closed."""
@@ -81,6 +100,7 @@ class CallTracks:
 
     async def leave(self) -> None:
         """Write both down, and take both off the list. May be called again."""
+        self._take_some(lambda: False)
         caller = self._caller
         if caller is not None:
             live.room().unwatch(caller.pk)
@@ -92,6 +112,31 @@ class CallTracks:
                 self._session.pk, caller.pk, connection=self._connection
             )
         await self._ours.leave()
+
+    def _take_some(self, is_over: Callable[[], bool]) -> bool:
+        """What waits, until it is enough for now; whether some is left."""
+        self._has_asked = False  # before looking: what comes now asks again
+        while self._inbox:
+            self._take(self._inbox.popleft())
+            if is_over():
+                break
+        self._has_asked = bool(self._inbox)
+        return self._has_asked
+
+    def _take(self, first: _Came) -> None:
+        if self._inbound is None or self._held is None:
+            self._inbound = Inbound(track_rate(first.audio.rate))
+            self._held = self._hold_caller(self._inbound.rate)
+        pieces, last = [self._inbound.pcm(first.audio)], first
+        taken_s = first.audio.duration_s
+        while self._inbox and taken_s < TOGETHER_S:
+            if self._inbox[0].at_s - last.at_s > APART_S:
+                break
+            last = self._inbox.popleft()
+            taken_s += last.audio.duration_s
+            pieces.append(self._inbound.pcm(last.audio))
+        waited_s = max(time.monotonic() - last.at_s, 0.0)
+        self._held.capture.offer(b"".join(pieces), waited_s=waited_s)
 
     def _hold_caller(self, rate: int) -> Held[Capture]:
         assert self._session.started_at is not None  # active sessions have a time zero

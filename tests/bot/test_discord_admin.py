@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from scene import a_session
 
-from bot.discord import deeds
+from bot.discord.guild import deeds
 from bot.models import DiscordCall, OptOut
 from sessions.models import State, VoiceSession
 

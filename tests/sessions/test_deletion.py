@@ -10,7 +10,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 from scene import a_session
 
-from bot.discord import lines
+from bot.discord.text import lines
 from sessions import deletion
 from sessions.deletion import NotForgottenError
 from sessions.models import State, VoiceSession

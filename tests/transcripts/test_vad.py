@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from speech import voices
 
 from transcripts import vad
-from transcripts.vad import WINDOW, EnergyVad, Floats, SileroVad, VadState
+from transcripts.vad import STILL, WINDOW, EnergyVad, Floats, SileroVad, VadState
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,34 @@ def test_more_tracks_than_one_call_takes_are_heard_too(silero: SileroVad) -> Non
     many = silero(np.stack([window] * 150), [VadState() for _ in range(150)])
     assert len(set(many.tolist())) == 1
     assert silero(np.zeros((0, WINDOW), np.float32), []).tolist() == []
+
+
+def test_a_muted_track_costs_no_call_and_is_heard_as_before_when_it_speaks(
+    silero: SileroVad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    muted = np.zeros((5 * STILL, WINDOW), np.float32)
+    (said,) = tracks(1)
+    track = np.concatenate([said, muted, said])
+    asked = Asked(silero)
+    monkeypatch.setattr(silero, "_run", asked)
+    rested = np.array(alone(silero, track))
+    assert track.any(axis=1).sum() <= asked.windows <= len(track) - 4 * STILL
+    monkeypatch.setattr(vad, "STILL", len(track))
+    restless = np.array(alone(silero, track))
+    assert ((rested > 0.5) != (restless > 0.5)).sum() <= 2  # of a beginning
+    assert rested[-len(said) :].max() > 0.9
+
+
+class Asked:
+    """Counts the windows that reach the model."""
+
+    def __init__(self, silero: SileroVad) -> None:
+        self._run = silero._run
+        self.windows = 0
+
+    def __call__(self, outputs: None, feed: dict[str, Any]) -> Any:
+        self.windows += len(feed["input"])
+        return self._run(outputs, feed)
 
 
 def test_silence_and_hum_are_no_speech(silero: SileroVad) -> None:

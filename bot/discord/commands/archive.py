@@ -26,9 +26,9 @@ from sessions.storage import StorageError
 from transcripts import exports, utterances
 
 if TYPE_CHECKING:
-    from bot.discord.answer import Answer
     from bot.discord.conversation import Conversation
     from bot.discord.desk import Context, Desk
+    from bot.discord.text.answer import Answer
 
 READS = commands.cooldown(5, 30.0, commands.BucketType.member)
 SHOWN = 10

@@ -8,10 +8,11 @@ from channels.db import database_sync_to_async
 from discord import app_commands
 from discord.ext import commands
 
-from bot.discord import deeds, report
+from bot.discord import report
 from bot.discord.commands import finding
 from bot.discord.commands.finding import Asking
 from bot.discord.desk import locale_of
+from bot.discord.guild import deeds
 from bot.discord.notices import Notice, described, text
 from bot.discord.vitals import Client, vitals_of
 from sessions import finish, queries, recovery

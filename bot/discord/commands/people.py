@@ -17,10 +17,10 @@ from bot.discord.faults import FAULTS, said
 from bot.discord.notices import Notice, text
 
 if TYPE_CHECKING:
-    from bot.discord.answer import Answer
     from bot.discord.desk import Context, Desk
     from bot.discord.eraser import Eraser
     from bot.discord.erasing import Erased
+    from bot.discord.text.answer import Answer
 
 log = structlog.get_logger(__name__)
 

@@ -21,8 +21,8 @@ from fakecord.session import CONTENT
 from pytest_django.fixtures import Settings
 from recorded import Recorded
 
-from bot.discord import deeds
 from bot.discord.client import ParleyBot
+from bot.discord.guild import deeds
 from bot.models import DiscordCall
 from sessions import finish, recordings, recovery
 from sessions.models import State, VoiceSession

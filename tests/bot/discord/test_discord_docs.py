@@ -11,7 +11,7 @@ from discord import app_commands
 from discord_bot import running
 from fakecord.server import FakeDiscord
 
-from bot.discord import rights
+from bot.discord.guild import rights
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "discord.md").read_text("utf-8")

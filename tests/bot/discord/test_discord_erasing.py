@@ -11,7 +11,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from recorded import Recorded
 
-from bot.discord import deeds, erasing, lines
+from bot.discord import erasing
+from bot.discord.guild import deeds
+from bot.discord.text import lines
 from bot.models import DiscordCall, Erasure
 from sessions import events, finish, mixing, queue, recordings
 from sessions.models import Participant, Source, State, VoiceRequest, VoiceSession

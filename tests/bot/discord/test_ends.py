@@ -18,8 +18,8 @@ from pytest_django.fixtures import Settings
 from scene import eventually
 
 from bot.discord import conversation
+from bot.discord.guild.presence import MARK
 from bot.discord.notices import Notice, text
-from bot.discord.presence import MARK
 from sessions import finish, lifecycle
 from sessions.models import State, VoiceRequest
 

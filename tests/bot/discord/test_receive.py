@@ -18,7 +18,7 @@ from discord_packets import (
     sealed_media,
 )
 
-from bot.discord.connection import NEEDED
+from bot.discord.linking.connection import NEEDED
 from bot.discord.receive import UNCLAIMED_MAX, UNCLAIMED_SSRCS, Heard, Receiver
 from bot.discord.rtp import XCHACHA20
 

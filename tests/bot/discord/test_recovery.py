@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from scene import eventually
 
 from bot.discord.client import ParleyBot
-from bot.discord.presence import MARK
+from bot.discord.guild.presence import MARK
 from bot.models import DiscordCall
 from sessions import finish, lifecycle
 from sessions.models import State, VoiceRequest, VoiceSession

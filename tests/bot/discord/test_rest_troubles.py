@@ -19,18 +19,10 @@ from fakecord.failures import Way
 from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
 
-from bot.discord import (
-    answer,
-    client,
-    deeds,
-    mirror,
-    panel,
-    presence,
-    rooms,
-    sweep,
-    undo,
-)
+from bot.discord import client, panel, sweep
+from bot.discord.guild import deeds, presence, rooms, undo
 from bot.discord.notices import Notice, text
+from bot.discord.text import answer, mirror
 from bot.models import OptOut
 from sessions import events, finish, lifecycle
 from sessions.models import State, VoiceSession

@@ -18,10 +18,10 @@ from discord.http import HTTPClient
 from discord.state import ConnectionState
 from discord.voice_state import SocketReader, VoiceConnectionState
 
-from bot.discord import closes
-from bot.discord.closes import Remedy
+from bot.discord.linking import closes
+from bot.discord.linking.closes import Remedy
+from bot.discord.linking.voicestate import AbandonedError, Connection, Recoveries
 from bot.discord.receive import Receiver, Sink
-from bot.discord.voicestate import AbandonedError, Connection, Recoveries
 from sessions.background import spawn
 
 log = structlog.get_logger(__name__)

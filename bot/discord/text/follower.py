@@ -15,9 +15,9 @@ import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from bot.discord import deeds
-from bot.discord.lines import Line, LineLog, line_of
-from bot.discord.mirror import Mirror
+from bot.discord.guild import deeds
+from bot.discord.text.lines import Line, LineLog, line_of
+from bot.discord.text.mirror import Mirror
 from sessions.background import cancel_and_wait, spawn
 from sessions.feed import feed
 from sessions.models import State

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from bot.discord.connection import ListeningClient
+    from bot.discord.linking.connection import ListeningClient
 
 log = structlog.get_logger(__name__)
 

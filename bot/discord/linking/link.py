@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot.discord import closes
-from bot.discord.closes import Remedy
-from bot.discord.connection import ListeningClient
-from bot.discord.deafness import Deafness
-from bot.discord.joining import LinkError, Voice, join, leave, log_given_up
-from bot.discord.voicestate import AbandonedError
+from bot.discord.linking import closes
+from bot.discord.linking.closes import Remedy
+from bot.discord.linking.connection import ListeningClient
+from bot.discord.linking.deafness import Deafness
+from bot.discord.linking.joining import LinkError, Voice, join, leave, log_given_up
+from bot.discord.linking.voicestate import AbandonedError
 from sessions.background import spawn
 from sessions.errors import VoiceError
 

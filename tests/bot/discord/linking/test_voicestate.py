@@ -8,8 +8,8 @@ import discord
 import pytest
 from structlog.testing import capture_logs
 
-from bot.discord.connection import HELD
-from bot.discord.voicestate import ADVISE_AFTER, RECOVERIES_MAX, Recoveries
+from bot.discord.linking.connection import HELD
+from bot.discord.linking.voicestate import ADVISE_AFTER, RECOVERIES_MAX, Recoveries
 
 
 def test_after_so_many_recoveries_there_are_no_more() -> None:

@@ -11,9 +11,9 @@ import discord
 import structlog
 from channels.db import database_sync_to_async
 
-from bot.discord import deeds
 from bot.discord.faults import FAULTS, fault, is_final, said
-from bot.discord.surfacing import surfaced
+from bot.discord.guild import deeds
+from bot.discord.guild.surfacing import surfaced
 from bot.models import DiscordCall
 from sessions.errors import VoiceError
 

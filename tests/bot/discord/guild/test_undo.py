@@ -16,8 +16,8 @@ from fakecord.world import BOT
 from pytest_django.fixtures import Settings
 from scene import eventually
 
-from bot.discord import deeds
-from bot.discord.presence import MARK
+from bot.discord.guild import deeds
+from bot.discord.guild.presence import MARK
 from bot.models import DiscordCall
 from sessions import finish, lifecycle
 from sessions.models import State

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bot.discord.closes import BACKOFF_MAX_S, TRIES, Remedy, backoff_s, reason, remedy
+from bot.discord.linking.closes import (
+    BACKOFF_MAX_S,
+    TRIES,
+    Remedy,
+    backoff_s,
+    reason,
+    remedy,
+)
 
 
 @pytest.mark.parametrize("code", [None, 1000, 1001, 1006, 4006, 4009, 4015, 4999])

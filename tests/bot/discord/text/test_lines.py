@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from bot.discord.lines import Line, LineLog, forget, line_of
+from bot.discord.text.lines import Line, LineLog, forget, line_of
 from sessions.events import Event
 
 SESSION = UUID("11111111-2222-3333-4444-555555555555")

@@ -19,8 +19,8 @@ import structlog
 from discord.utils import MISSING
 from discord.voice_state import ConnectionFlowState, VoiceConnectionState
 
-from bot.discord import closes
-from bot.discord.voicesocket import WebSocket
+from bot.discord.linking import closes
+from bot.discord.linking.voicesocket import WebSocket
 from sessions.background import spawn
 
 if TYPE_CHECKING:

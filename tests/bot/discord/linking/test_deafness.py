@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.discord.dave import SILENCE
-from bot.discord.deafness import UNOPENED_RECONNECTS, Deafness
 from bot.discord.hearing import Hearing
+from bot.discord.linking.deafness import UNOPENED_RECONNECTS, Deafness
 
 US, ADA, BEN = 9, 1, 2
 SOUND = b"sound"

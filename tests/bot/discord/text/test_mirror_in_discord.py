@@ -15,7 +15,7 @@ from fakecord.people import Person
 from fakecord.server import FakeDiscord
 from mirroring import Time, a_line, mirrored
 
-from bot.discord.mirror import EVERY_S, REQUEST_S
+from bot.discord.text.mirror import EVERY_S, REQUEST_S
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from fakecord.voice import Road
 from linked import SOUND, Linked, forget_older_threads, left_over, linked, many_linked
 from structlog.testing import capture_logs
 
-from bot.discord import voicestate
-from bot.discord.voicestate import ADVISE_AFTER, RECOVERIES_MAX
+from bot.discord.linking import voicestate
+from bot.discord.linking.voicestate import ADVISE_AFTER, RECOVERIES_MAX
 
 Logs = list[MutableMapping[str, Any]]
 Event = Callable[[Linked], object]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 import discord
 import structlog
 
-from bot.discord import closes, rights
-from bot.discord.closes import Remedy
-from bot.discord.connection import ListeningClient
-from bot.discord.voicestate import AbandonedError, TooManyFilesError
+from bot.discord.guild import rights
+from bot.discord.linking import closes
+from bot.discord.linking.closes import Remedy
+from bot.discord.linking.connection import ListeningClient
+from bot.discord.linking.voicestate import AbandonedError, TooManyFilesError
 from sessions.errors import VoiceError
 
 log = structlog.get_logger(__name__)

@@ -1,8 +1,8 @@
 """Turns: what the calls of one event loop have heard is taken in, a few milliseconds
 at a time, one call after the other.
 
-Everything else on the loop comes in between: heartbeats, commands, the end of a call.
-However much sound waits, none of them waits for it.
+Everything else on the loop comes in between: what is said by us, heartbeats, commands,
+the end of a call. However much sound waits, none of them waits for it.
 """
 
 from __future__ import annotations

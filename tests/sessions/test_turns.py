@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from scene import Clock, eventually
 
-from bot.discord.turns import TURN_S, Turns
+from sessions.capture.turns import TURN_S, Turns
 
 
 class Call:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.discord.faults import DiscordError
-from bot.discord.link import JOIN_WITHIN_S
+from bot.discord.guild.rights import MissingPermissionsError
+from bot.discord.linking.link import JOIN_WITHIN_S
 from bot.discord.notices import Notice, text
-from bot.discord.rights import MissingPermissionsError
 from sessions.errors import VoiceError
 
 OTHERS = {

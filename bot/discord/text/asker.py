@@ -11,10 +11,10 @@ import asyncio
 import discord
 import structlog
 
-from bot.discord.answer import Answer, call_out
-from bot.discord.excuses import told
 from bot.discord.faults import said
 from bot.discord.notices import Notice, text
+from bot.discord.text.answer import Answer, call_out
+from bot.discord.text.excuses import told
 from sessions.background import spawn
 from sessions.errors import VoiceError
 from sessions.models import VoiceRequest

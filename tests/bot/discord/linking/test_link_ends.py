@@ -15,11 +15,11 @@ from fakecord.server import FakeDiscord
 from linked import Linked, forget_older_threads, left_over, linked, many_linked
 from structlog.testing import capture_logs
 
-from bot.discord import voicestate
-from bot.discord.closes import TRIES
-from bot.discord.joining import LinkError
-from bot.discord.link import Link, Patience
-from bot.discord.rights import MissingPermissionsError
+from bot.discord.guild.rights import MissingPermissionsError
+from bot.discord.linking import voicestate
+from bot.discord.linking.closes import TRIES
+from bot.discord.linking.joining import LinkError
+from bot.discord.linking.link import Link, Patience
 
 Logs = list[MutableMapping[str, Any]]
 Event = Callable[[Linked], object]

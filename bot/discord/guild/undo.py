@@ -18,8 +18,8 @@ import structlog
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
-from bot.discord import deeds, rooms
 from bot.discord.faults import FAULTS, said
+from bot.discord.guild import deeds, rooms
 from bot.models import DiscordCall
 
 log = structlog.get_logger(__name__)

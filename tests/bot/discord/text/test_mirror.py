@@ -11,7 +11,7 @@ import pytest
 from mirroring import Channel, Time, a_line, closed, mirrored, refusal, settled
 from structlog.testing import capture_logs
 
-from bot.discord.mirror import CLOSE_S, EVERY_S, PAGE_S, REQUEST_S
+from bot.discord.text.mirror import CLOSE_S, EVERY_S, PAGE_S, REQUEST_S
 
 LIMIT = 2000
 

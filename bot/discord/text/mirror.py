@@ -27,7 +27,7 @@ import discord
 import structlog
 from discord.utils import escape_markdown
 
-from bot.discord.lines import Line
+from bot.discord.text.lines import Line
 from sessions.background import cancel_and_wait, spawn
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scene import a_session
 
-from bot.discord import deeds
+from bot.discord.guild import deeds
 from bot.models import DiscordCall
 from sessions import deletion
 from sessions.models import State, VoiceSession

@@ -10,8 +10,8 @@ import structlog
 from django.conf import settings
 
 from bot.discord.faults import FAULTS, fault, is_final, said
-from bot.discord.rights import ROOM, MissingPermissionsError, lacking
-from bot.discord.surfacing import surfaced
+from bot.discord.guild.rights import ROOM, MissingPermissionsError, lacking
+from bot.discord.guild.surfacing import surfaced
 from sessions.names import clean
 
 log = structlog.get_logger(__name__)

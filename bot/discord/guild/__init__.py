@@ -1,0 +1,1 @@
+"""What a call does in a guild, and how it is undone."""

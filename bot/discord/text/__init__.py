@@ -1,0 +1,1 @@
+"""What people are told and read in Discord, as messages."""
