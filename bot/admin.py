@@ -1,5 +1,5 @@
 """Calls in the admin, by telephone and on Discord, to read; what is said in them is
-their session's. And who wants to be in no recording."""
+their session's. And who wants to be in no recording, or gone from those there are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from bot.discord import optouts
 from bot.discord.guild import deeds
-from bot.models import Call, DiscordCall, OptOut
+from bot.models import Call, DiscordCall, Erasure, OptOut
 from sessions.admin import PartOfSession, ReadOnly
 
 
@@ -101,3 +101,16 @@ class OptOutAdmin(ReadOnly):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[OptOut]) -> None:
         for row in queryset:
             self.delete_model(request, row)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnly):
+    """Wishes that are not wholly fulfilled yet. Nobody takes them back here."""
+
+    list_display = ("user_id", "asked_at")
+    search_fields = ("user_id",)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Erasure | None = None
+    ) -> bool:
+        return False

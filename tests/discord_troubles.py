@@ -147,14 +147,13 @@ class Scene:
         """Those whose buttons can still be pressed."""
         return [m for m in self.posted if m.body.get("components")]
 
-    async def has_a_room(self) -> None:
-        """What she asked for: the bot waits in it, and she knows."""
+    async def has_a_room(self, *, waited: bool = False) -> None:
+        """What she asked for: the bot waits in it, and she knows; she had `waited`."""
         await self.comes_to(State.WAITING)
         self.room_id = int((await self.session()).channel_id)
         seconds = round(settings.VOICE_TIMEOUT)
-        await self.is_told(
-            Notice.ROOM_READY, channel=f"<#{self.room_id}>", seconds=seconds
-        )
+        notice = Notice.ROOM_TURN if waited else Notice.ROOM_READY
+        await self.is_told(notice, channel=f"<#{self.room_id}>", seconds=seconds)
 
     async def presses(self, button: str) -> None:
         """A button of the panel. Whether she is answered is another matter."""

@@ -81,7 +81,8 @@ class Shared:
 
 class Conversation:
     """Belongs to the client's event loop. `ended` is told why it must end; `closed`
-    when nothing of it is left here, but for its last lines."""
+    when nothing of it is left here, but for its last lines; `deaf` that nothing is
+    heard though somebody speaks."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Conversation:
         asked_at: float,
         ended: Callable[[Conversation, str], None],
         closed: Callable[[Conversation], None],
+        deaf: Callable[[Conversation], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session, self.call = session, call
@@ -110,7 +112,7 @@ class Conversation:
         """From here on it is we who delete its room."""
         self._shared = shared
         self._asked_at = asked_at
-        self._tell_ended, self._tell_closed = ended, closed
+        self._tell_ended, self._tell_closed, self._tell_deaf = ended, closed, deaf
         self._clock = clock
         self._spoken_at = clock()
         self._early: deque[Heard] = deque(maxlen=EARLY_MAX)
@@ -166,6 +168,7 @@ class Conversation:
             accepts=self._shared.admission.admits,
             ended=lambda reason: self._tell_ended(self, reason),
             connected=self._connected,
+            deaf=lambda: self._tell_deaf(self),
         )
         await self.link.open()
         self.join_s = self._clock() - self._asked_at
@@ -230,6 +233,14 @@ class Conversation:
         in_channel = database_sync_to_async(deeds.in_channel)
         note = in_channel(self.session.pk, channel_id=channel_id)
         self.works.run(note, name="discord.moved")
+
+    @property
+    def is_deafened(self) -> bool:
+        """By a moderator."""
+        if self.channel is None:
+            return False
+        ours = self.channel.voice_states.get(self.channel.guild.me.id)
+        return ours is not None and ours.deaf
 
     def people(self) -> list[int]:
         """Who is in the channel, but for bots."""

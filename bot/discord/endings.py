@@ -19,10 +19,11 @@ from django.db import transaction
 
 from bot.discord import metrics
 from bot.discord.conversation import Conversation
+from bot.discord.notices import Notice, text
 from bot.discord.panel import Panel
 from bot.discord.text.asker import Asker
 from bot.discord.unbroken import insist
-from sessions import finish, lifecycle, queries, queue
+from sessions import events, finish, lifecycle, queries, queue
 from sessions.background import spawn
 from sessions.errors import VoiceError
 from sessions.models import State, VoiceRequest, VoiceSession
@@ -58,6 +59,15 @@ class Endings:
         """Post its panel, and take it back when all is over."""
         self._panels[call.session.pk] = panel
         panel.start(call)
+
+    def warn(self, call: Conversation, notice: Notice) -> None:
+        """Something is wrong with what is heard: told in its text channel, and on its
+        page."""
+        data = {"code": notice.value, "message": text(notice, "en")}
+        append = database_sync_to_async(events.append)
+        call.works.run(append(call.session.pk, "notice", data), name="discord.notice")
+        if (panel := self.panel_of(call)) is not None:
+            call.works.start(panel.warn(notice), name="discord.warn")
 
     def panel_of(self, call: Conversation) -> Panel | None:
         return self._panels.get(call.session.pk)

@@ -26,7 +26,6 @@ class Notice(StrEnum):
     PANEL_RECORDED = "panel.recorded"
     PANEL_UNRECORDED = "panel.unrecorded"
     PANEL_SINCE = "panel.since"
-    PANEL_KEPT = "panel.kept"
     PANEL_KEPT_FOREVER = "panel.kept_forever"
     PANEL_ENCRYPTED = "panel.encrypted"
     PANEL_STOP = "panel.stop"
@@ -34,13 +33,13 @@ class Notice(StrEnum):
     PANEL_ENDED = "panel.ended"
     PANEL_PAGE = "panel.page"
     PANEL_DEGRADED = "panel.degraded"
+    PANEL_DEAFENED = "panel.deafened"
 
     JOINED_NOTICE = "joined.notice"
     JOINED_UNRECORDED = "joined.unrecorded"
 
     SPOKEN_START = "spoken.start"
     SPOKEN_UNRECORDED = "spoken.unrecorded"
-    SPOKEN_END = "spoken.end"
     SPOKEN_FILLER = "spoken.filler"
     SPOKEN_APOLOGY = "spoken.apology"
 
@@ -49,7 +48,6 @@ class Notice(StrEnum):
     ROOM_TURN = "room.turn"
     ROOM_EXPIRED = "room.expired"
     ROOM_LEFT_QUEUE = "room.left_queue"
-    ROOM_DROPPED = "room.dropped"
 
     RECORD_STARTED = "record.started"
     RECORD_STARTED_UNRECORDED = "record.started_unrecorded"
@@ -68,7 +66,6 @@ class Notice(StrEnum):
 
     TRANSCRIPT_EMPTY = "transcript.empty"
     TRANSCRIPT_LINK = "transcript.link"
-    TRANSCRIPT_PENDING = "transcript.pending"
 
     DOWNLOAD_LINK = "download.link"
     DOWNLOAD_REBUILDING = "download.rebuilding"
@@ -97,8 +94,6 @@ class Notice(StrEnum):
     HEALTH_TEXT = "health.text"
 
     END_DONE = "end.done"
-
-    LEAVE_DONE = "leave.done"
 
     REASON_STOPPED = "reason.stopped"
     REASON_LEFT = "reason.left"

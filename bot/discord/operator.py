@@ -111,6 +111,13 @@ class Operator:
             locale=locale,
         )
 
+    async def leave_queue(self, *, guild_id: int, user_id: int) -> bool:
+        """Take back what somebody waits for; False where they wait for nothing."""
+        drop = database_sync_to_async(queue.drop_of_user)
+        has_left = await drop(Source.DISCORD, str(guild_id), str(user_id))
+        self._serving.look()
+        return has_left
+
     async def end(self, call: Conversation, reason: str) -> bool:
         """End a call; True for the one who did it. Returns when all is written down,
         and undone."""
@@ -140,11 +147,12 @@ class Operator:
     ) -> None:
         """Somebody came, went, or changed otherwise."""
         call = self._calls.get(member.guild.id)
-        if call is None or before.channel == after.channel:
+        if call is None:
             return
         if member.id == self._client.user.id if self._client.user else False:
-            if after.channel is not None and call.is_begun:
-                call.moved(after.channel.id)
+            self._we_changed(call, before, after)
+            return
+        if before.channel == after.channel:
             return
         channel = call.channel
         if channel is None:
@@ -171,6 +179,16 @@ class Operator:
             if call.link is not None:
                 call.link.look()
         self._serving.look()
+
+    def _we_changed(
+        self, call: Conversation, before: VoiceState, after: VoiceState
+    ) -> None:
+        if after.channel is None or not call.is_begun:
+            return
+        if before.channel != after.channel:
+            call.moved(after.channel.id)
+        if after.deaf and not before.deaf:
+            self._endings.warn(call, Notice.PANEL_DEAFENED)
 
     def _came(self, call: Conversation, member: Member) -> None:
         if call.is_begun:
@@ -254,6 +272,7 @@ class Operator:
             asked_at=asked_at,
             ended=self._end_soon,
             closed=self._closed,
+            deaf=lambda call: self._endings.warn(call, Notice.PANEL_DEGRADED),
             clock=self._clock,
         )
 
@@ -269,7 +288,10 @@ class Operator:
         await call.join(channel)
         if not call.is_room:
             await self._begin(call, now=before)
-            asker.tell(Notice.RECORD_STARTED, channel=channel.mention)
+            started = Notice.RECORD_STARTED
+            if not call.session.record:
+                started = Notice.RECORD_STARTED_UNRECORDED
+            asker.tell(started, channel=channel.mention)
             return
         if not await database_sync_to_async(lifecycle.advance)(
             call.session.pk, State.WAITING
@@ -280,7 +302,8 @@ class Operator:
         seconds = round(settings.VOICE_TIMEOUT)
         if call.user_id in channel.voice_states:
             await self._begin(call)
-        asker.tell(Notice.ROOM_READY, channel=channel.mention, seconds=seconds)
+        ready = Notice.ROOM_TURN if asker.place else Notice.ROOM_READY
+        asker.tell(ready, channel=channel.mention, seconds=seconds)
 
     async def _be_seen(self, guild: discord.Guild, deed: DiscordCall) -> None:
         try:
@@ -318,6 +341,8 @@ class Operator:
         if call.channel is not None:
             sign = presence.put_on_status(call.channel, call.call, text=status)
             call.works.start(sign, name="discord.status")
+        if call.is_deafened:
+            self._endings.warn(call, Notice.PANEL_DEAFENED)
         if not call.people():
             self._end_soon(call, "left")
 

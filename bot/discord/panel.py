@@ -79,6 +79,17 @@ class Panel:
             self._greeted.discard(member.id)  # the next time they come
             log.info("discord.not_greeted", session=self._session.pk, why=said(e))
 
+    async def warn(self, notice: Notice) -> None:
+        """Something is wrong with what is heard."""
+        channel = self._channel()
+        if channel is None:
+            return
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await channel.send(self._text(notice))
+        except FAULTS as e:
+            log.info("discord.not_warned", session=self._session.pk, why=said(e))
+
     async def close(self, why: str) -> bool:
         """It is over, and why; the buttons go. False: Discord could not be told, and
         has to be asked again."""

@@ -132,9 +132,11 @@ class Serving:
             task.add_done_callback(self._tasks.discard)
 
     async def _show_places(self) -> None:
-        """Who waits sees their place move."""
+        """Who waits sees their place move; who was taken out, that they were."""
         guilds = [str(guild.id) for guild in self._client.guilds]
         places = await database_sync_to_async(queue.places)(guilds)
+        for request_id in self._askers.keys() - places.keys():
+            self._askers.pop(request_id).tell(Notice.ROOM_LEFT_QUEUE)
         for request_id, place in places.items():
             asker = self._askers.get(request_id)
             if asker is not None and asker.place != place:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from scene import a_session
 
 from bot.discord.guild import deeds
-from bot.models import DiscordCall, OptOut
+from bot.models import DiscordCall, Erasure, OptOut
 from sessions.models import State, VoiceSession
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +96,14 @@ def test_whoever_is_taken_off_the_opt_outs_is_recorded_again(
 
 def test_nobody_is_opted_out_by_hand(admin_client: Client) -> None:
     assert admin_client.get(reverse("admin:bot_optout_add")).status_code == 403
+
+
+def test_who_waits_to_be_forgotten_is_listed_and_cannot_be_struck_off(
+    admin_client: Client,
+) -> None:
+    wish = Erasure.objects.create(user_id="5")
+    page = admin_client.get(reverse("admin:bot_erasure_changelist"))
+    assert {one.pk for one in page.context["cl"].result_list} == {wish.pk}
+    strike = reverse("admin:bot_erasure_delete", args=[wish.pk])
+    assert admin_client.post(strike, {"post": "yes"}).status_code == 403
+    assert Erasure.objects.filter(pk=wish.pk).exists()

@@ -16,6 +16,7 @@ from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
     from bot.discord.desk import Context, Desk
+    from bot.discord.text.answer import Answer
 
 STARTS = commands.cooldown(2, 30.0, commands.BucketType.member)
 """As Craig's: whoever asks faster has pressed twice."""
@@ -90,14 +91,25 @@ class Calls(commands.Cog):
     @commands.hybrid_command()
     @commands.guild_only()
     async def leave(self, context: Context) -> None:
-        """Send the bot out of the voice channel and end its session."""
-        await self._stop(context)
+        """Send the bot out of the voice channel and end its session; who waits for it
+        leaves the queue."""
+        async with self._desk.answering(context, is_private=False) as answer:
+            assert context.guild is not None
+            operator, asked_by = self._desk.operator, context.author.id
+            if await operator.leave_queue(guild_id=context.guild.id, user_id=asked_by):
+                left = text(Notice.ROOM_LEFT_QUEUE, locale_of(context))
+                await answer.get_across(left)
+                return
+            await self._stop_call(context, answer)
 
     async def _stop(self, context: Context) -> None:
         async with self._desk.answering(context, is_private=False) as answer:
-            assert context.guild is not None
-            call = await self._desk.stop_in(context.guild.id, context.author)
-            await answer.get_across(stopped(call, locale_of(context)))
+            await self._stop_call(context, answer)
+
+    async def _stop_call(self, context: Context, answer: Answer) -> None:
+        assert context.guild is not None
+        call = await self._desk.stop_in(context.guild.id, context.author)
+        await answer.get_across(stopped(call, locale_of(context)))
 
     def _status(self, context: Context) -> str:
         locale = locale_of(context)

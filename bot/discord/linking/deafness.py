@@ -4,6 +4,7 @@ connection is tried, but never one after the other for ever: a room may be silen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,9 @@ UNOPENED_RECONNECTS = 3
 
 @dataclass(slots=True)
 class Deafness:
-    """One link's, through all its connections."""
+    """One link's, through all its connections. `warned` is told of each warning."""
 
+    warned: Callable[[], None] = lambda: None
     _is_warned: bool = False
     _reconnects: int = 0
 
@@ -44,6 +46,7 @@ class Deafness:
                 unopened=missing.user is None,
                 seconds=round(deaf_s, 1),
             )
+            self.warned()
         return deaf_s >= RECONNECT_S and self._reconnect(
             has_heard=hearing.heard_s is not None, is_certain=missing.user is None
         )

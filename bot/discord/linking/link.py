@@ -74,11 +74,13 @@ class Link:
         accepts: Callable[[int], bool],
         ended: Callable[[str], None],
         connected: Callable[[ListeningClient], None] = lambda client: None,
+        deaf: Callable[[], None] = lambda: None,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`ended` is told once, with a reason as in the notices, when the connection is
-        lost for good; `connected` of every connection."""
+        lost for good; `connected` of every connection; `deaf` that nothing is heard
+        though somebody speaks."""
         self.guild_id = channel.guild.id
         self.outages = Outages()
         self.client: ListeningClient | None = None
@@ -96,7 +98,7 @@ class Link:
         self._keeper: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
-        self._deafness = Deafness()
+        self._deafness = Deafness(deaf)
 
     @property
     def channel_id(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from fakecord.people import Person
 from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
 
+from bot.discord import notices
+from bot.discord.notices import Notice
 from bot.models import DiscordCall
 from sessions import finish
-from sessions.models import State, VoiceRequest
+from sessions.models import SessionEvent, State, VoiceRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,3 +70,68 @@ async def test_a_room_is_made_for_a_member_and_goes_with_them(
         await in_state(State.FINISHING)
         assert server.world.channel(room.id) is None
         await until(lambda: not bot.operator.calls)
+
+
+async def test_what_is_not_kept_is_called_so(
+    server: FakeDiscord, text: Channel, voice: Channel, ann: Person
+) -> None:
+    async with running(server):
+        ann.joins(voice)
+        asked = await ann.types(text, "record start", keep=False)
+        unrecorded, channel = Notice.RECORD_STARTED_UNRECORDED, f"<#{voice.id}>"
+        told = notices.text(unrecorded, "en", channel=channel)
+        await until(lambda: asked.answer and asked.answer.content == told)
+
+
+async def test_a_deafened_bot_says_that_it_hears_nothing(
+    server: FakeDiscord, guild: Guild, text: Channel, voice: Channel, ann: Person
+) -> None:
+    told = notices.text(Notice.PANEL_DEAFENED, "en")
+    async with running(server):
+        ann.joins(voice)
+        await ann.types(text, "record start")
+        session = await in_state(State.ACTIVE)
+        me = server.world.me(guild.id)
+        server.world.deafen(me, deaf=True)
+        posted = server.world.mail.posted
+        await until(lambda: [m for m in posted(text.id) if m.content == told])
+        known = SessionEvent.objects.filter(session=session, type="notice")
+        async with asyncio.timeout(5):
+            while not await in_db(known.filter(data__message=told).exists)():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+async def test_who_is_deafened_when_it_begins_says_so(
+    server: FakeDiscord, guild: Guild, text: Channel, voice: Channel, ann: Person
+) -> None:
+    told = notices.text(Notice.PANEL_DEAFENED, "en")
+    async with running(server):
+        ann.joins(voice)
+        asked = await ann.types(text, "voice")
+        await asked.shown()
+        session = await in_state(State.WAITING)
+        server.world.deafen(server.world.me(guild.id), deaf=True)
+        room = server.world.channel(int(session.channel_id))
+        assert room
+        ann.joins(room)
+        posted = server.world.mail.posted
+        await until(lambda: [m for m in posted(text.id) if m.content == told])
+
+
+async def test_who_waits_may_leave_the_queue(
+    server: FakeDiscord, guild: Guild, text: Channel, voice: Channel, ann: Person
+) -> None:
+    bob = server.person(guild, "Bob")
+    async with running(server) as bot:
+        ann.joins(voice)
+        await ann.types(text, "record start")
+        await in_state(State.ACTIVE)
+        asked = await bob.types(text, "voice")
+        await until(lambda: asked.answer and "**1**" in asked.answer.content)
+        left = await bob.types(text, "leave")
+        told = notices.text(Notice.ROOM_LEFT_QUEUE, "en")
+        await until(lambda: left.answer and left.answer.content == told)
+        await until(lambda: asked.answer and asked.answer.content == told)
+        request = await in_db(VoiceRequest.objects.get)(user_name="Bob")
+        assert request.state == "dropped"
+        assert bot.operator.call_in(guild.id)

@@ -386,7 +386,7 @@ async def test_an_answer_that_hangs_holds_up_nobody_in_the_queue(
         assert not hanging.done()
         server.mend()
         hanging.cancel()
-        await second.has_a_room()
+        await second.has_a_room(waited=True)
         await second.leaves()
 
 
