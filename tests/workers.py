@@ -46,6 +46,7 @@ TIMED = (
     "test_crash.py",
     "test_quiet.py",
     "test_downlinks.py",
+    "test_running.py",
     "test_speaking.py",
     "test_link.py",
     "test_sockets.py",

@@ -4,6 +4,7 @@ what happens. Decides nothing itself."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -55,8 +56,10 @@ class ParleyBot(commands.AutoShardedBot):
         speaker: Speaker,
         connector: Any = None,
         guild_ready_timeout: float = 2.0,
+        refused: Callable[[str], None] = lambda why: None,
     ) -> None:
-        """`connector`: aiohttp's, where another road to Discord is taken."""
+        """`connector`: aiohttp's, where another road to Discord is taken. `refused` is
+        told why no voice connection will ever be."""
         prefix = settings.COMMAND_PREFIX
         super().__init__(
             command_prefix=prefix or commands.when_mentioned,
@@ -85,6 +88,7 @@ class ParleyBot(commands.AutoShardedBot):
         self.eraser = Eraser()
         self.ready_at: datetime | None = None
         """When it was ready for the first time."""
+        self._refused = refused
         self._tasks: list[asyncio.Task[None]] = []
         self._is_recovered = self._is_closing = False
 
@@ -133,6 +137,10 @@ class ParleyBot(commands.AutoShardedBot):
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.operator.channel_deleted(channel)
+
+    async def on_voice_refused(self, why: str) -> None:
+        """A link's event, not Discord's."""
+        self._refused(why)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         self.operator.guild_removed(guild)

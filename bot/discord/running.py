@@ -42,7 +42,12 @@ async def discord_bot(*, fatal: asyncio.Future[None]) -> AsyncIterator[ParleyBot
     what is only away is tried again for ever.
     """
     responder, speaker = build_responder(), build_speaker()
-    bot = ParleyBot(responder=responder, speaker=speaker, connector=connector_set())
+    bot = ParleyBot(
+        responder=responder,
+        speaker=speaker,
+        connector=connector_set(),
+        refused=lambda why: _refuse(fatal, DiscordRefusedError(why)),
+    )
     running = asyncio.create_task(_run(bot), name="discord")
     running.add_done_callback(lambda task: _over(task, fatal))
     try:
@@ -88,7 +93,10 @@ async def _log_in(bot: ParleyBot) -> None:
 
 
 def _over(task: asyncio.Task[None], fatal: asyncio.Future[None]) -> None:
-    if task.cancelled() or fatal.done():
-        return
-    if (error := task.exception()) is not None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _refuse(fatal, error)
+
+
+def _refuse(fatal: asyncio.Future[None], error: BaseException) -> None:
+    if not fatal.done():
         fatal.set_exception(error)

@@ -59,7 +59,7 @@ async def join(channel: Voice, *, make: Make, within_s: float) -> ListeningClien
             raise LinkError("kicked", message, remedy=Remedy.LEAVE) from e
         if isinstance(e, AbandonedError) or not isinstance(e, Exception):
             raise
-        raise _fault(e, channel) from e
+        raise _fault(e, channel, made) from e
 
 
 async def leave(client: ListeningClient) -> None:
@@ -85,13 +85,16 @@ def require_entry(channel: Voice) -> None:
         raise LinkError("channel_full", "The channel is full.")
 
 
-def log_given_up(guild_id: int, code: int | None) -> None:
-    """To the operator, of a code that can never work."""
+def give_up(client: discord.Client, guild_id: int, code: int | None) -> None:
+    """Tell the operator of a code that can never work; the client, as its event
+    `voice_refused`, of one that works nowhere."""
     why = closes.reason(code) if code is not None else ""
     log.error("discord.voice", guild=guild_id, code=code, why=why)
+    if code == closes.DAVE_REQUIRED:
+        client.dispatch("voice_refused", why)
 
 
-def _fault(error: Exception, channel: Voice) -> VoiceError:
+def _fault(error: Exception, channel: Voice, made: list[ListeningClient]) -> VoiceError:
     """What is told of a try that failed, and logged once."""
     guild_id, remedy = channel.guild.id, Remedy.RECONNECT
     code = getattr(error, "code", None)
@@ -111,7 +114,7 @@ def _fault(error: Exception, channel: Voice) -> VoiceError:
             advice=advice,
         )
     elif remedy is Remedy.GIVE_UP:
-        log_given_up(guild_id, code)
+        give_up(made[0].client, guild_id, code)
     else:
         why = type(error).__name__
         log.warning("discord.not_connected", guild=guild_id, code=code, why=why)

@@ -21,7 +21,7 @@ from bot.discord.linking import closes
 from bot.discord.linking.closes import Remedy
 from bot.discord.linking.connection import ListeningClient
 from bot.discord.linking.deafness import Deafness
-from bot.discord.linking.joining import LinkError, Voice, join, leave, log_given_up
+from bot.discord.linking.joining import LinkError, Voice, give_up, join, leave
 from bot.discord.linking.voicestate import AbandonedError
 from sessions.background import spawn
 from sessions.errors import VoiceError
@@ -156,7 +156,7 @@ class Link:
             remedy = self._remedy(client)
             await leave(client)
             if remedy is Remedy.GIVE_UP:
-                log_given_up(self.guild_id, client.close_code)
+                give_up(self._discord, self.guild_id, client.close_code)
             if remedy is not Remedy.RECONNECT:
                 return await self._reason(remedy)
             if reason := await self._again():
