@@ -27,6 +27,10 @@ from sessions.spool import Folder
 
 log = structlog.get_logger(__name__)
 
+BEHIND_MAX_S = 60.0
+"""Sound that waits to be encoded, at most: a machine with more to encode than it can
+leaves the chunks to the end, and goes on with the journals."""
+
 
 def record(track: Track) -> Recorder | None:
     """The sink factory: records a track unless its session keeps nothing."""
@@ -63,6 +67,7 @@ class Recorder:
         self._unplaced: deque[tuple[int, int]] = deque()  # number, samples
         self._inbox: deque[Placed] = deque()
         self._end = 0
+        self._heard_s = self._encoded_s = 0.0  # the loop's, the desk's
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._written: asyncio.Future[None] = self._loop.create_future()
@@ -77,6 +82,7 @@ class Recorder:
         dropped = samples - len(placed.pcm)
         self._diary.placed(number, placed.position, dropped=dropped)
         self._end = placed.end
+        self._heard_s += len(placed.pcm) / placed.rate
         self._inbox.append(placed)
 
     def settled(self) -> int | None:
@@ -107,15 +113,19 @@ class Recorder:
 
     def _encode(self) -> list[Sealed]:
         sealed: list[Sealed] = []
+        if self._tape is not None and self._heard_s - self._encoded_s > BEHIND_MAX_S:
+            self._give_up_tape(why="behind")
         try:
             while self._inbox:
                 placed = self._inbox.popleft()
+                self._encoded_s += len(placed.pcm) / placed.rate
                 if self._tape is not None:
                     sealed += self._tape.put(placed)
         except Exception:
             # A full disk, a fault in the encoder: the journal has it, and whoever
             # makes the fragment makes the chunks from there.
-            self._give_up_tape()
+            log.exception("recording.tape", session=self.track.session_id)
+            self._give_up_tape(why="fault")
         return sealed
 
     def _finish(self) -> list[Sealed]:
@@ -124,12 +134,14 @@ class Recorder:
             sealed = self._tape.finish() if self._tape is not None else []
         except Exception:
             # As above.
-            self._give_up_tape()
+            log.exception("recording.tape", session=self.track.session_id)
+            self._give_up_tape(why="fault")
         self._diary.close()
         return sealed
 
-    def _give_up_tape(self) -> None:
-        log.exception("recording.chunks_given_up", session=self.track.session_id)
+    def _give_up_tape(self, *, why: str) -> None:
+        session = self.track.session_id
+        log.warning("recording.chunks_given_up", session=session, why=why)
         if self._tape is not None:
             self._tape.close()
         self._tape = None

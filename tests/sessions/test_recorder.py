@@ -19,7 +19,7 @@ from scene import Clock, an_open_session
 
 from sessions import mixing, participants, recordings, spool
 from sessions.audio.journal import Journal
-from sessions.capture import diary
+from sessions.capture import diary, recorder
 from sessions.capture.capture import Capture
 from sessions.capture.recorder import Recorder, record
 from sessions.capture.sinks import Track
@@ -60,16 +60,16 @@ class Speaker:
             started_at=session.started_at,
             recorded=session.record,
         )
-        recorder = record(track)
+        kept = record(track)
         assert session.started_at is not None
         zero = session.started_at.timestamp()
-        self.recorder = recorder
+        self.recorder = kept
         self.clock = Clock(now=500.0)
         self.capture = Capture(
             track,
             started_at=session.started_at,
             rate=16_000,
-            sinks=[recorder] if recorder else [],
+            sinks=[kept] if kept else [],
             clock=self.clock,
             wall=lambda: zero + 3.0,
         )
@@ -157,6 +157,22 @@ async def test_a_broken_encoder_costs_no_sound() -> None:
     folder.chunks()[0][1].rename(folder.path / "0000000000.part")
     assert await in_db(mixing.fragments)(whole.capture.track.session_id)
     assert [path.read_bytes() for _, path in folder.chunks()] == before
+
+
+async def test_what_cannot_be_encoded_in_time_is_encoded_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorder, "BEHIND_MAX_S", 0.0)
+    speaker = await a_speaker()
+    speaker.says(speech(3.0))
+    await speaker.capture.close()
+    (folder,) = spool.folders()
+    assert not folder.chunks()
+    session_id = speaker.capture.track.session_id
+    assert await in_db(mixing.fragments)(session_id)
+    (fragment,) = await in_db(rows)(Tier.FRAGMENT)
+    assert fragment.start == speaker.capture.origin
+    assert fragment.end == fragment.start + 3 * 48_000
 
 
 async def test_a_connection_that_still_records_is_left_alone() -> None:
