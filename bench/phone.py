@@ -13,7 +13,8 @@ no frame lost; 99.9 % of what we say within 5 ms of its deadline; the first soun
 after the UUID, silence 60 ms after speech is detected. Beside it, of the fact
 sheet: asyncio streams hold 400, a bare Protocol on uvloop 1,700 (transport), and 700
 with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA's
-server 250 to 350 (transport).
+server 250 to 350 (transport). With `--redis` cache and tasks are Redis's, as in
+installations of that size; files and SQLite have them otherwise.
 
 `python bench/phone.py` takes two minutes; a number of seconds makes each step as long.
 """
@@ -388,13 +389,13 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, **settings: str) -> None:
     for kind in ("transport", "calls"):
         held = 0
         print(f"{kind} (target: {TARGETS[kind]} calls)")
         for calls in STEPS[kind]:
             port = free_port()
-            with serving(kind, port) as server:
+            with serving(kind, port, **settings) as server:
                 before, at = cpu_s(server.pid), time.monotonic()
                 found = asked("generate", port, calls, seconds, EVERY_S[kind])
                 load = (cpu_s(server.pid) - before) / (time.monotonic() - at)
@@ -410,7 +411,7 @@ def main(seconds: float) -> None:
                 break
         print(f"  holds {held} calls on a core")
     port = free_port()
-    with serving("talking", port):
+    with serving("talking", port, **settings):
         found = asked("listen", port, 100, seconds, EVERY_S["calls"])
     print(
         f"talking: 100 calls, {found['punctual']:.2%} of {found['said']:.0f} frames "
@@ -457,14 +458,15 @@ def report(found: Found) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    mode, *words = sys.argv[1:] or ["all"]
+    has_redis = "--redis" in sys.argv
+    mode, *words = [w for w in sys.argv[1:] if w != "--redis"] or ["all"]
     if mode.startswith("serve-"):
         import django
 
         django.setup()
-        from bot.management.commands.runbot import SWITCH_S
+        from bot.management.commands.runbot import tune
 
-        sys.setswitchinterval(SWITCH_S)
+        tune()
         port = int(words[0])
         match mode.removeprefix("serve-"):
             case "transport":
@@ -483,4 +485,10 @@ if __name__ == "__main__":
     elif mode == "barge-in":
         barge_in(int(words[0]))
     else:
-        main(8.0 if mode == "all" else float(mode))
+        from stack import redis_server
+
+        with contextlib.ExitStack() as parts:
+            env = (
+                {"REDIS_URL": parts.enter_context(redis_server())} if has_redis else {}
+            )
+            main(8.0 if mode == "all" else float(mode), **env)

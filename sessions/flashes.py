@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from django.core.cache import caches
-
 from sessions import bell
 from sessions.events import Event
+from sessions.livecache import live
 from sessions.outages import Outage
 
 TTL_S = 20
@@ -28,7 +27,7 @@ _cache = Outage("the live cache")
 def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
     """Show `data` to everybody who follows the session, until replaced or stale."""
     try:
-        caches["live"].set(_name(session_id, key), (type_, data), TTL_S)
+        live().set(_name(session_id, key), (type_, data), TTL_S)
     except Exception:
         # A full disk or an absent Redis costs grey text, never a line or a sound.
         _cache.began()
@@ -41,7 +40,7 @@ def current(session_id: int, keys: list[str]) -> dict[str, Event]:
     """The flashes that stand now, by key."""
     names = {_name(session_id, key): key for key in keys}
     try:
-        found = caches["live"].get_many(names)
+        found = live().get_many(names)
     except Exception:
         _cache.began()  # as above
         return {}
@@ -56,7 +55,7 @@ def forget_old(*, wall: Callable[[], float] = time.time) -> int:
     at each write.
     """
     gone = 0
-    folder = getattr(caches["live"], "_dir", None)
+    folder = getattr(live(), "_dir", None)
     for path in Path(folder).glob("*.djcache") if folder else ():
         with contextlib.suppress(OSError):
             if wall() - path.stat().st_mtime > FORGET_S:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from django.core.cache import caches
-
+from sessions.livecache import live
 from sessions.outages import Outage
 
 KEPT_S = 3600
@@ -17,7 +16,7 @@ _cache = Outage("the live cache, for signs of life")
 def beat(name: str, *, wall: Callable[[], float] = time.time) -> None:
     """Say that the process `name` lives. Never raises."""
     try:
-        caches["live"].set(f"pulse:{name}", wall(), KEPT_S)
+        live().set(f"pulse:{name}", wall(), KEPT_S)
     except Exception:
         _cache.began()  # a cache that is away must not stop what lives
     else:
@@ -27,7 +26,7 @@ def beat(name: str, *, wall: Callable[[], float] = time.time) -> None:
 def age_s(name: str, *, wall: Callable[[], float] = time.time) -> float | None:
     """Seconds since the last sign of life; None if there is none."""
     try:
-        at: float | None = caches["live"].get(f"pulse:{name}")
+        at: float | None = live().get(f"pulse:{name}")
     except Exception:
         _cache.began()  # as above
         return None

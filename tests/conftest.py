@@ -12,6 +12,8 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from workers import length, pytest_configure, pytest_xdist_make_scheduler
 
 __all__ = ["pytest_configure", "pytest_xdist_make_scheduler"]
@@ -49,6 +51,15 @@ def _is_pure(path: Path) -> bool:
     """Whether a test mirrors one of the modules that import-linter keeps pure."""
     tested = path.with_name(path.stem.removeprefix("test_"))
     return any(tested == pure or pure in tested.parents for pure in PURE)
+
+
+@receiver(setting_changed)
+def _other_caches(setting: str, **_: Any) -> None:
+    """Django does so with its own."""
+    if setting == "CACHES":
+        from sessions import livecache
+
+        livecache._of.cache_clear()
 
 
 @pytest.hookimpl(hookwrapper=True)

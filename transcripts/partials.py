@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.core.cache import caches
 
 from sessions import flashes
 from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.livecache import live
 from transcripts import doorbell
 from transcripts.claims import Claim
 from transcripts.recognised import Recognised
@@ -134,7 +134,7 @@ def detected_language(request: PartialRequest) -> str:
 def withdraw(session_id: int, participant_id: int) -> None:
     """The utterance has ended: what is still being worked on is not shown any more."""
     try:
-        caches["live"].delete(_ask_key(participant_id))
+        live().delete(_ask_key(participant_id))
     except Exception:
         # It runs out by itself; viewers ignore what comes after the final line.
         log.warning("partial.failed", session=session_id, exc_info=True)
@@ -220,7 +220,7 @@ def _answer_key(participant_id: int) -> str:
 
 def _put(key: str, value: object, ttl_s: int | None) -> bool:
     try:
-        caches["live"].set(key, value, ttl_s)
+        live().set(key, value, ttl_s)
     except Exception:
         # A full disk or an absent Redis costs grey text, never a line.
         log.warning("partial.failed", exc_info=True)
@@ -230,7 +230,7 @@ def _put(key: str, value: object, ttl_s: int | None) -> bool:
 
 def _get(key: str) -> Any:
     try:
-        return caches["live"].get(key)
+        return live().get(key)
     except Exception:
         log.warning("partial.unreadable", exc_info=True)  # as above
         return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
-from django.core.cache import caches
 
+from sessions.livecache import live
 from sessions.outages import Outage
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def report(status: SpeechStatus, *, now: float | None = None) -> None:
     """Say how this worker is. Never raises."""
     now = time.time() if now is None else now
     try:
-        before: SpeechStatus | None = caches["live"].get(_KEY)
+        before: SpeechStatus | None = live().get(_KEY)
         if _outweighs(before, status, now=now):
             return
         told = SpeechStatus(
@@ -64,7 +64,7 @@ def report(status: SpeechStatus, *, now: float | None = None) -> None:
             at=now,
             worker=status.worker,
         )
-        caches["live"].set(_KEY, told, None)
+        live().set(_KEY, told, None)
     except Exception:
         # A full disk or an absent Redis costs a badge on a page, not a word.
         log.warning("status.failed", exc_info=True)
@@ -74,7 +74,7 @@ def read(*, now: float | None = None) -> SpeechStatus:
     """The newest report; state `waiting` when no worker has said anything lately."""
     now = time.time() if now is None else now
     try:
-        told: SpeechStatus | None = caches["live"].get(_KEY)
+        told: SpeechStatus | None = live().get(_KEY)
     except Exception:
         _cache.began()  # as in `report`
         told = None

@@ -31,7 +31,7 @@ def _quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.POLL_S = 0.01
     cache = LocMemCache("feed", {})
     cache.clear()
-    monkeypatch.setattr(flashes, "caches", {"live": cache})
+    monkeypatch.setattr(flashes, "live", lambda: cache)
 
 
 @pytest.fixture

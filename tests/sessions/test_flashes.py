@@ -13,7 +13,7 @@ from sessions.events import Event
 def cache(monkeypatch: pytest.MonkeyPatch) -> LocMemCache:
     made = LocMemCache("flashes", {})
     made.clear()
-    monkeypatch.setattr(flashes, "caches", {"live": made})
+    monkeypatch.setattr(flashes, "live", lambda: made)
     return made
 
 
@@ -53,7 +53,7 @@ def test_what_is_stale_is_gone(cache: LocMemCache) -> None:
 def test_an_absent_cache_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, rung: list[int]
 ) -> None:
-    monkeypatch.setattr(flashes, "caches", {"live": Broken()})
+    monkeypatch.setattr(flashes, "live", Broken)
     flashes.show(1, "speech", "speech", {})
     assert flashes.current(1, ["speech"]) == {}
     assert rung == []

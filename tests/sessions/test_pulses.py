@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from django.core.cache import caches
 
 from sessions import flashes, pulses
+from sessions.livecache import live
 
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
-    caches["live"].clear()
+    live().clear()
 
 
 def test_it_tells_how_long_a_process_has_been_silent() -> None:
@@ -24,7 +24,7 @@ def test_it_tells_how_long_a_process_has_been_silent() -> None:
 
 def test_it_deletes_what_nobody_reads_any_more_and_nothing_else() -> None:
     flashes.show(1, "speech", "speech", {"state": "ready"})
-    old = Path(caches["live"]._dir) / "old.djcache"  # type: ignore[attr-defined]
+    old = Path(live()._dir) / "old.djcache"  # type: ignore[attr-defined]
     old.write_bytes(b"")
     os.utime(old, (1, 1))
     assert flashes.forget_old() == 1

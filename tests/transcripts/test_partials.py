@@ -5,13 +5,13 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from django.core.cache import caches
 from fake_engine import FakeEngine, sound_of
 from hypothesis import given
 from hypothesis import strategies as st
 from rooms import Bell, Room
 
 from sessions import flashes
+from sessions.livecache import live
 from sessions.models import Participant
 from transcripts import doorbell, partials, tasks, utterances
 from transcripts.partials import PartialRequest, steady_chars
@@ -193,7 +193,7 @@ def test_a_broken_cache_costs_grey_words_only(
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(caches["live"], "set", refuse)
+    monkeypatch.setattr(live(), "set", refuse)
     alice = room.joins("Alice")
     partials.offer(saying(alice, "hello"))
     assert bell.rung == []

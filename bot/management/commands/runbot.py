@@ -22,9 +22,11 @@ SWITCH_S = 0.001
 its frames; Python's own 5 ms are a quarter of one."""
 
 
-def _keep_connections() -> None:
-    """The threads here live as long as the process: each keeps its connection, instead
-    of opening one for each question (a millisecond of SQLite)."""
+def tune() -> None:
+    """Before the loop runs. The threads here live as long as the process: each keeps
+    its connection, instead of opening one for each question (a millisecond of SQLite).
+    """
+    sys.setswitchinterval(SWITCH_S)
     for database in connections.settings.values():
         database |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 
@@ -37,8 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         only = Only(options["only"]) if options["only"] else None
-        sys.setswitchinterval(SWITCH_S)
-        _keep_connections()
+        tune()
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(process.run(only))
