@@ -91,6 +91,11 @@ class Endings:
         call.ending = spawn(self._end(call), name=f"end {call.session.pk}")
         return True
 
+    def soon(self, call: Conversation, reason: str) -> None:
+        """The same, of one that may be over already."""
+        if not call.is_closed:
+            self.begin(call, reason)
+
     def expire(self, call: Conversation) -> None:
         """Its user has had their time: it ends, unless they came in this moment."""
         task = spawn(self._expire(call), name=f"expire {call.session.pk}")

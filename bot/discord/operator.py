@@ -1,8 +1,9 @@
-"""The operator: opens and ends the calls of this process, one to a guild.
+"""The operator: which calls this process has, one to a guild, and what becomes of them.
 
-A request comes out of the queue; a room is made for it, or its channel joined; when
-everybody has gone, or somebody says so, all of it is undone in the order of the
-design. Whatever happens together, the session's row decides who was first.
+A request comes out of the queue; a room is made for it, or its channel joined
+(`openings`); when everybody has gone, or somebody says so, all of it is undone in the
+order of the design (`endings`). Whatever happens together, the session's row decides
+who was first.
 """
 
 from __future__ import annotations
@@ -10,38 +11,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import discord
 import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
 
 from bot.discord.conversation import Conversation, Shared, Voice
 from bot.discord.endings import Endings
 from bot.discord.faults import FAULTS, fault
-from bot.discord.guild import deeds, presence, rights, rooms
-from bot.discord.notices import Notice, text
+from bot.discord.guild import presence, rights, rooms
+from bot.discord.notices import Notice
+from bot.discord.openings import Openings
 from bot.discord.panel import Panel
 from bot.discord.serving import Serving
 from bot.discord.text.answer import Answer
-from bot.discord.text.asker import Asker
-from bot.discord.unbroken import unbroken
 from bot.models import DiscordCall
-from sessions import lifecycle, opening, participants, queries, queue
+from sessions import participants, queue
 from sessions.errors import VoiceError
-from sessions.models import Source, State, VoiceRequest, VoiceSession
+from sessions.models import Source, VoiceSession
 
 if TYPE_CHECKING:
     from discord import Member, VoiceState
 
 log = structlog.get_logger(__name__)
 
-OPEN_WITHIN_S = 15.0
-"""From a slot to a call, or to none: whatever Discord answers."""
 END_WITHIN_S = 45.0
 
 
@@ -61,14 +56,20 @@ class Operator:
         self._clock = clock
         self._calls: dict[int, Conversation] = {}
         self._is_closing = False
+        self._endings = Endings(freed=self._freed)
+        self._openings = Openings(
+            shared.client,
+            make=self._make,
+            endings=self._endings,
+            freed=self._freed,
+        )
         self._serving = Serving(
             shared.client,
             holder=holder,
-            serve=self._serve,
+            serve=self._openings.serve,
             is_free=lambda guild_id: guild_id not in self._calls,
             clock=clock,
         )
-        self._endings = Endings(freed=self._serving.look)
 
     @property
     def client(self) -> discord.Client:
@@ -195,7 +196,7 @@ class Operator:
             if not member.bot and (panel := self._endings.panel_of(call)):
                 call.works.start(panel.greet(member), name="discord.greet")
         elif call.is_waiting and member.id == call.user_id:
-            call.works.start(self._begin(call), name="discord.begin")
+            call.works.start(self._openings.begin(call), name="discord.begin")
 
     def _went(self, call: Conversation, member: Member) -> None:
         if not call.is_begun:
@@ -203,20 +204,19 @@ class Operator:
         if call.people():
             call.left(member.id)
         else:
-            self._end_soon(call, "left")
-
-    def _end_soon(self, call: Conversation, reason: str) -> None:
-        if not call.is_closed:
-            self._endings.begin(call, reason)
+            self._endings.soon(call, "left")
 
     def _closed(self, call: Conversation) -> None:
         """Nothing of it is left here, but for its last lines."""
         if self._calls.get(call.guild_id) is call:
             del self._calls[call.guild_id]
         self._endings.closed(call)
+        self._freed()
+
+    def _freed(self) -> None:
         self._serving.look()
 
-    # --- how a call begins ------------------------------------------------------------
+    # --- which calls there are --------------------------------------------------------
 
     def _check(self, guild: discord.Guild, channel: Voice | None) -> None:
         if not settings.ENABLE_VOICE_FEATURES:
@@ -232,36 +232,6 @@ class Operator:
         if settings.VOICE_REQUIRE_NICKNAME and not me.guild_permissions.change_nickname:
             raise presence.NicknameRefusedError
 
-    async def _serve(self, request: VoiceRequest, asker: Asker) -> None:
-        """From a slot in the queue to a call that runs, or to none at all."""
-        call: Conversation | None = None
-
-        async def make() -> Conversation:
-            nonlocal call
-            call = await self._new_call(request, asker)
-            self._calls[call.guild_id] = call
-            return call
-
-        try:
-            guild = self._client.get_guild(int(request.guild_id))
-            if guild is None:
-                raise VoiceError("not_in_guild", "The bot has left the server.")
-            made = await unbroken(make())
-            async with asyncio.timeout(OPEN_WITHIN_S):
-                await made.works.hold(self._open(made, guild, asker))
-        except BaseException as e:
-            # Also when cancelled: nothing half-made may stay.
-            await unbroken(self._give_up(request, call, asker, e))
-            if not isinstance(e, Exception):
-                raise
-
-    async def _new_call(self, request: VoiceRequest, asker: Asker) -> Conversation:
-        # Who is in no channel is not known to discord.py.
-        name = rooms.name_for(request.user_name or request.user_id)
-        room_name = "" if request.channel_id else name
-        session, deed = await database_sync_to_async(_requested)(request, room_name)
-        return self._conversation(session, deed, asked_at=asker.asked_at)
-
     def _conversation(
         self, session: VoiceSession, deed: DiscordCall, *, asked_at: float
     ) -> Conversation:
@@ -270,104 +240,18 @@ class Operator:
             session,
             deed,
             asked_at=asked_at,
-            ended=self._end_soon,
+            ended=self._endings.soon,
             closed=self._closed,
             deaf=lambda call: self._endings.warn(call, Notice.PANEL_DEGRADED),
             clock=self._clock,
         )
 
-    async def _open(
-        self, call: Conversation, guild: discord.Guild, asker: Asker
-    ) -> None:
-        await unbroken(self._be_seen(guild, call.call))
-        if call.is_room:
-            channel = await unbroken(self._make_room(call, guild))
-        else:
-            channel = _channel_of(guild, int(call.session.channel_id))
-        before = timezone.now()
-        await call.join(channel)
-        if not call.is_room:
-            await self._begin(call, now=before)
-            started = Notice.RECORD_STARTED
-            if not call.session.record:
-                started = Notice.RECORD_STARTED_UNRECORDED
-            asker.tell(started, channel=channel.mention)
-            return
-        if not await database_sync_to_async(lifecycle.advance)(
-            call.session.pk, State.WAITING
-        ):
-            raise VoiceError("session_ended", "It ended before it began.")
-        self._endings.awaited(call, asker)
-        call.wait_for_user(lambda: self._endings.expire(call))
-        seconds = round(settings.VOICE_TIMEOUT)
-        if call.user_id in channel.voice_states:
-            await self._begin(call)
-        ready = Notice.ROOM_TURN if asker.place else Notice.ROOM_READY
-        asker.tell(ready, channel=channel.mention, seconds=seconds)
-
-    async def _be_seen(self, guild: discord.Guild, deed: DiscordCall) -> None:
-        try:
-            await presence.put_on_name(guild, deed)
-        except VoiceError:
-            if settings.VOICE_REQUIRE_NICKNAME:
-                raise
-
-    async def _make_room(self, call: Conversation, guild: discord.Guild) -> Voice:
-        member = guild.get_member(call.user_id) or discord.Object(
-            call.user_id, type=discord.Member
-        )
-        call.may_have_room = True
-        room = await rooms.make(guild, member, name=call.call.room_name)
-        call.call.room_id = str(room.id)
-        call.session.channel_id = str(room.id)
-        await database_sync_to_async(_room_made)(call.call, room.id)
-        return room
-
-    async def _begin(self, call: Conversation, *, now: datetime | None = None) -> None:
-        """Time zero. Where it has begun already, somebody was faster; where it is over,
-        there is nothing to stay for."""
-        now = now or timezone.now()
-        begun, session = await database_sync_to_async(_activated)(call.session.pk, now)
-        if begun:
-            await self._go_on(call, session)
-        elif session.state not in queries.ALIVE:
-            self._end_soon(call, "ended")
-
-    async def _go_on(self, call: Conversation, session: VoiceSession) -> None:
-        await call.begin(session)
-        self._endings.shown(call, Panel(self._client, session, call.call))
-        call.say(Notice.SPOKEN_START if session.record else Notice.SPOKEN_UNRECORDED)
-        status = text(Notice.PANEL_TITLE, call.locale)
-        if call.channel is not None:
-            sign = presence.put_on_status(call.channel, call.call, text=status)
-            call.works.start(sign, name="discord.status")
-        if call.is_deafened:
-            self._endings.warn(call, Notice.PANEL_DEAFENED)
-        if not call.people():
-            self._end_soon(call, "left")
-
-    async def _give_up(
-        self,
-        request: VoiceRequest,
-        call: Conversation | None,
-        asker: Asker,
-        error: BaseException,
-    ) -> None:
-        """A call that did not come to be: undone, and its person told why."""
-        found = fault(error) if isinstance(error, (*FAULTS, VoiceError)) else None
-        log.info("discord.gave_up", request=request.pk, code=found and found.code)
-        if found is None and isinstance(error, Exception):
-            log.error("discord.not_served", request=request.pk, exc_info=error)
-        code = found.code if found else "crashed"
-        if isinstance(error, asyncio.CancelledError):
-            code = "shut_down"
-        if code != "shut_down":  # who has got nothing yet waits again
-            asker.fail(found)
-        if call is not None:
-            await self._endings.end(call, code)
-        else:
-            await self._endings.give_back(request)
-        self._serving.look()
+    def _make(
+        self, session: VoiceSession, deed: DiscordCall, *, asked_at: float
+    ) -> Conversation:
+        call = self._conversation(session, deed, asked_at=asked_at)
+        self._calls[call.guild_id] = call
+        return call
 
     # --- after a start ----------------------------------------------------------------
 
@@ -376,14 +260,13 @@ class Operator:
         otherwise end it. Whether it goes on."""
         if self._is_closing:
             return False  # another start's
-        call = self._conversation(session, deed, asked_at=self._clock())
-        self._calls[call.guild_id] = call
+        call = self._make(session, deed, asked_at=self._clock())
         if deed.panel_id:
             self._endings.shown(call, Panel(self._client, session, deed))
         try:
             # Whom the dead process held: no end is to wait for them.
             await database_sync_to_async(participants.leave_all)(session.pk)
-            await call.works.hold(self._resume(call, session))
+            await call.works.hold(self._openings.go_on(call, session))
         except (VoiceError, *FAULTS) as e:
             log.info("discord.not_resumed", session=session.pk, code=fault(e).code)
             await self.end(call, "recovered")
@@ -401,74 +284,8 @@ class Operator:
         call = self._conversation(session, deed, asked_at=self._clock())
         await self._endings.conclude(call, Panel(self._client, session, deed))
 
-    async def _resume(self, call: Conversation, session: VoiceSession) -> None:
-        guild = self._client.get_guild(call.guild_id)
-        channel = guild.get_channel(int(session.channel_id or 0)) if guild else None
-        if session.stop_requested_at is not None:
-            raise VoiceError("session_ended", "It was ended just then.")
-        if guild is None or not isinstance(channel, Voice):
-            raise VoiceError("channel_gone", "The channel is no more.")
-        if not _is_peopled(channel):
-            raise VoiceError("left", "Everybody has left.")
-        await unbroken(self._be_seen(guild, call.call))
-        await call.join(channel)
-        if session.state == State.ACTIVE:
-            await self._go_on(call, session)
-        else:
-            await self._begin(call)
-
 
 class AlreadyHereError(VoiceError):
     def __init__(self, channel_id: int) -> None:
         super().__init__("already_here", "It is recorded already.", status=409)
         self.channel_id = channel_id
-
-
-@transaction.atomic
-def _requested(
-    request: VoiceRequest, room_name: str
-) -> tuple[VoiceSession, DiscordCall]:
-    session = opening.request_session(
-        source=Source.DISCORD,
-        guild_id=request.guild_id,
-        channel_id=request.channel_id,
-        user_id=request.user_id,
-        title=room_name or "Voice channel",
-        language=request.language,
-        record=request.record,
-    )
-    if not queue.granted(request.pk, session.pk):
-        raise VoiceError("session_ended", "The slot was lost.")
-    deed = deeds.begin(
-        session,
-        text_channel_id=int(request.text_channel_id or 0),
-        locale=request.locale,
-        room_name=room_name,
-    )
-    return session, deed
-
-
-@transaction.atomic
-def _room_made(call: DiscordCall, room_id: int) -> None:
-    deeds.room_made(call.pk, room_id=room_id)
-    assert call.session_id is not None
-    deeds.in_channel(call.session_id, channel_id=room_id)
-
-
-def _activated(session_id: int, now: datetime) -> tuple[bool, VoiceSession]:
-    begun = lifecycle.advance(session_id, State.ACTIVE, now=now)
-    return begun, VoiceSession.objects.get(pk=session_id)
-
-
-def _is_peopled(channel: Voice) -> bool:
-    """Whether anybody but bots is in it."""
-    guild = channel.guild
-    people = (guild.get_member(one) for one in channel.voice_states)
-    return any(member is None or not member.bot for member in people)
-
-
-def _channel_of(guild: discord.Guild, channel_id: int) -> Voice:
-    channel = guild.get_channel(channel_id)
-    if not isinstance(channel, Voice):
-        raise VoiceError("not_in_voice", "The channel is gone.")
-    return channel
