@@ -8,7 +8,9 @@ at the end. Speech recognition never comes near it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 
 import structlog
 from channels.db import database_sync_to_async
@@ -28,7 +30,7 @@ from sessions.spool import Folder
 log = structlog.get_logger(__name__)
 
 BEHIND_MAX_S = 60.0
-"""Sound that waits to be encoded, at most: a machine with more to encode than it can
+"""How long sound may wait to be encoded: a machine with more to encode than it can
 leaves the chunks to the end, and goes on with the journals."""
 
 
@@ -59,7 +61,14 @@ def record(track: Track) -> Recorder | None:
 class Recorder:
     """One connection's recording, while it goes on."""
 
-    def __init__(self, track: Track, folder: Folder, diary: Diary) -> None:
+    def __init__(
+        self,
+        track: Track,
+        folder: Folder,
+        diary: Diary,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.track = track
         self._folder = folder
         self._diary = diary
@@ -67,7 +76,8 @@ class Recorder:
         self._unplaced: deque[tuple[int, int]] = deque()  # number, samples
         self._inbox: deque[Placed] = deque()
         self._end = 0
-        self._heard_s = self._encoded_s = 0.0  # the loop's, the desk's
+        self._clock = clock
+        self._encoded_at = clock()  # all that had come by then
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._written: asyncio.Future[None] = self._loop.create_future()
@@ -82,7 +92,6 @@ class Recorder:
         dropped = samples - len(placed.pcm)
         self._diary.placed(number, placed.position, dropped=dropped)
         self._end = placed.end
-        self._heard_s += len(placed.pcm) / placed.rate
         self._inbox.append(placed)
 
     def settled(self) -> int | None:
@@ -113,12 +122,13 @@ class Recorder:
 
     def _encode(self) -> list[Sealed]:
         sealed: list[Sealed] = []
-        if self._tape is not None and self._heard_s - self._encoded_s > BEHIND_MAX_S:
+        now = self._clock()
+        if self._inbox and self._tape and now - self._encoded_at > BEHIND_MAX_S:
             self._give_up_tape(why="behind")
+        self._encoded_at = now
         try:
             while self._inbox:
                 placed = self._inbox.popleft()
-                self._encoded_s += len(placed.pcm) / placed.rate
                 if self._tape is not None:
                     sealed += self._tape.put(placed)
         except Exception:

@@ -162,7 +162,7 @@ async def test_a_broken_encoder_costs_no_sound() -> None:
 async def test_what_cannot_be_encoded_in_time_is_encoded_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recorder, "BEHIND_MAX_S", 0.0)
+    monkeypatch.setattr(recorder, "BEHIND_MAX_S", -1.0)
     speaker = await a_speaker()
     speaker.says(speech(3.0))
     await speaker.capture.close()
