@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -187,18 +188,26 @@ async def stops(tally: Tally) -> None:
 
 
 async def kills(tally: Tally) -> None:
-    for number, way in enumerate(MORTAL):
-        chance = random.Random(SEED + number)
-        for count in tally.batches():
-            async with a_discord() as server:
-                scenes = some_scenes(server, chance, count)
-                ways = [way] * len(scenes)
-                await races.end_in_death(
-                    scenes, server, ways, chance=chance, within_s=OFFSET_S * 4
-                )
-                async with running(server) as bot:
-                    rest = races.end_after_death(scenes, bot)
-                    await tally.take(f"killed + {way.__name__}", scenes, rest)
+    """Each way in a process of its own: what was killed here stays in memory."""
+    for way in MORTAL:
+        words = (__file__, f"kills.{way.__name__}", str(tally.count))
+        process = await asyncio.create_subprocess_exec(sys.executable, *words)
+        done = "broken" if await process.wait() else "held"
+        getattr(tally, done)[way.__name__] += tally.count
+
+
+async def killed(tally: Tally, way: Way) -> None:
+    chance = random.Random(SEED + MORTAL.index(way))
+    for count in tally.batches():
+        async with a_discord() as server:
+            scenes = some_scenes(server, chance, count)
+            ways = [way] * len(scenes)
+            await races.end_in_death(
+                scenes, server, ways, chance=chance, within_s=OFFSET_S * 4
+            )
+            async with running(server) as bot:
+                rest = races.end_after_death(scenes, bot)
+                await tally.take(f"killed + {way.__name__}", scenes, rest)
 
 
 # --- figures --------------------------------------------------------------------------
@@ -299,6 +308,9 @@ Part = Callable[[Tally], Coroutine[Any, Any, None]]
 PARTS: dict[str, Part] = {
     part.__name__: part for part in (pairs, begins, timers, stops, kills, figures)
 }
+CHILDREN: dict[str, Part] = {
+    f"kills.{way.__name__}": partial(killed, way=way) for way in MORTAL
+}
 
 
 def prepare() -> None:
@@ -314,17 +326,21 @@ def finished(session_id: int) -> None:
 
 
 def main() -> None:
-    names = [one for one in sys.argv[1:] if one in PARTS] or list(PARTS)
+    parts = PARTS | CHILDREN
+    names = [one for one in sys.argv[1:] if one in parts] or list(PARTS)
     counts = [int(one) for one in sys.argv[1:] if one.isdecimal()] or [RACES]
     prepare()
     broken = 0
     for name in names:
-        print(name, flush=True)
         tally, began = Tally(counts[0]), time.monotonic()
-        asyncio.run(PARTS[name](tally))
+        if name in PARTS:
+            print(name, flush=True)
+        asyncio.run(parts[name](tally))
+        broken += tally.broken.total()
+        if name in CHILDREN:
+            break
         tally.show("all", tally.held.total(), tally.broken.total())
         print(f"  took {time.monotonic() - began:.0f} s", flush=True)
-        broken += tally.broken.total()
     # Not `exit`: Python would tidy up what a killed bot left, and run more of it.
     os._exit(1 if broken else 0)
 
