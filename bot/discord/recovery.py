@@ -2,6 +2,7 @@
 
 Where people still sit there, the call goes on with its time zero; all else is ended and
 undone, and its panel says so. Requests that had got nothing wait again in their place.
+Of what was not to be kept, nothing is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import structlog
 from channels.db import database_sync_to_async
 
 from bot.discord.guild import deeds
+from bot.discord.text import lines
 from bot.discord.unbroken import insist
 from sessions import finish, queries, queue
 from sessions.models import Source, State, VoiceSession
@@ -39,6 +41,23 @@ async def recover(operator: Operator) -> None:
     for deed in await insist(panels):
         if deed.session_id not in taken_up and _is_ours(client, deed.guild_id):
             await _conclude(operator, deed)
+    unkept = database_sync_to_async(_unkept)
+    for session in await insist(unkept):
+        if _is_ours(client, session.guild_id):
+            await _forget(session)
+
+
+async def _forget(session: VoiceSession) -> None:
+    try:
+        await asyncio.to_thread(lines.forget_session, session)
+    except OSError:
+        log.exception("discord.lines_left", session=session.pk)
+
+
+def _unkept() -> list[VoiceSession]:
+    """What is over and was not to be kept: its process may have died before that."""
+    over = VoiceSession.objects.filter(source=Source.DISCORD, record=False)
+    return list(over.exclude(state__in=queries.ALIVE).only("public_id", "guild_id"))
 
 
 def _left(holder: str) -> list[VoiceSession]:

@@ -15,13 +15,14 @@ from discord_scenes import CASES, NICK, ROOMS, Case, Scene
 from fakecord.server import FakeDiscord
 from mortal import Mortal
 from pytest_django.fixtures import Settings
-from scene import eventually
+from scene import a_session, eventually
 
 from bot.discord.client import ParleyBot
 from bot.discord.guild.presence import MARK
+from bot.discord.text import lines
 from bot.models import DiscordCall
 from sessions import finish, lifecycle
-from sessions.models import State, VoiceRequest, VoiceSession
+from sessions.models import Source, State, VoiceRequest, VoiceSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,6 +136,23 @@ async def test_a_call_in_a_guild_that_has_thrown_us_out_meanwhile_ends(
     async with running(server) as bot:
         found_by(bot, scenes, reason="recovered")
         await ends.nothing_is_left(scenes)
+
+
+async def test_of_what_was_not_to_be_kept_nothing_is(
+    server: FakeDiscord, settings: Settings
+) -> None:
+    folder = Path(settings.LOGS_DIR) / "lines"
+    folder.mkdir(parents=True)
+    files = {}
+    for record in (True, False):
+        session = await in_db(a_session)(State.READY, guild_id="77", record=record)
+        rows = VoiceSession.objects.filter(pk=session.pk)
+        await in_db(rows.update)(source=Source.DISCORD)
+        files[record] = lines.path_of(folder, session.public_id)
+        files[record].write_text("{}\n")
+    async with running(server):
+        await eventually(lambda: not files[False].exists())
+        assert files[True].exists()
 
 
 async def test_whoever_had_got_nothing_is_served_by_the_next(
