@@ -53,6 +53,8 @@ class Dialplan:
     """Server and UUID of each leg."""
     headers: list[str] = field(default_factory=list)
     waited_s: float = 0.0
+    clock_ms: int = 1_795_305_600_000
+    """Stands still but for legs and waits."""
 
     def run(self, context: str, extension: str) -> str:
         """Go until the end: `Hangup`, or `context,extension,priority` where somebody
@@ -97,6 +99,7 @@ class Dialplan:
                 self._set(*data.split("=", 1))
             case "Wait":
                 self.waited_s += float(data)
+                self.clock_ms += round(float(data) * 1000)
             case "Dial":
                 self._dial(data)
             case _:
@@ -115,7 +118,7 @@ class Dialplan:
         self.dialled.append((server, call))
         lasted_ms = self.dial(server)
         self._variables["DIALSTATUS"] = "CHANUNAVAIL" if lasted_ms is None else "ANSWER"
-        self._variables["ANSWEREDTIME_MS"] = str("" if lasted_ms is None else lasted_ms)
+        self.clock_ms += lasted_ms or 0
 
     def _filled(self, text: str) -> str:
         """Variables, functions and expressions replaced, from the inside out."""
@@ -147,6 +150,9 @@ class Dialplan:
             case "FILTER":
                 allowed, _, value = arguments.partition(",")
                 return "".join(re.findall(f"[{allowed}]", value))
+            case "STRFTIME":
+                assert arguments == ",,%s%3q"
+                return str(self.clock_ms)
             case "REGEX":
                 _, pattern, value = arguments.split('"', 2)
                 return str(int(re.search(pattern, value[1:]) is not None))

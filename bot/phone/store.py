@@ -74,6 +74,7 @@ class CallStore:
         self._ttl_s, self._look_s = ttl_s, look_s
         self._wall, self._clock = wall, clock
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="calls")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="calls read")
         self._redis_outage = Outage("Redis, for calls")
         self._shelf_outage = Outage("the folder of calls")
         self._is_remote_away = self._is_shelf_away = False
@@ -154,6 +155,7 @@ class CallStore:
             except RemoteError:
                 self._redis_outage.began()  # it is closed all the same
         self._desk.shutdown(wait=False)
+        self._reader.shutdown(wait=False)
 
     # --- reading --------------------------------------------------------------------
 
@@ -167,10 +169,15 @@ class CallStore:
             return None
 
     async def _file_text(self, uuid: UUID) -> str | None:
+        # On a thread of its own: who dials anew does not wait behind what is written.
+        read = asyncio.get_running_loop().run_in_executor
         try:
             async with asyncio.timeout(LOAD_S):
-                return await self._at_desk(lambda: self._shelf.get(uuid))
-        except (OSError, TimeoutError):
+                return await read(self._reader, self._shelf.get, uuid)
+        except TimeoutError:  # an OSError, too, but no outage: many dial at once
+            log.warning("call.read_late", call=str(uuid))
+            return None
+        except OSError:
             self._shelf_is_away()
             return None
 

@@ -72,8 +72,8 @@ def test_a_caller_whom_nobody_takes_gets_a_person() -> None:
 
 def test_when_all_are_away_it_waits_a_little_then_gives_a_person() -> None:
     plan, end = called(lambda _: None)
-    assert (servers(plan), end) == ("AB" * 5, PEOPLE)
-    assert plan.waited_s == 4
+    assert (servers(plan), end) == ("AB" * 10, PEOPLE)
+    assert plan.waited_s == 9
 
 
 def test_a_server_that_starts_anew_gets_its_call_back() -> None:

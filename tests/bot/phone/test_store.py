@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from structlog.testing import capture_logs
 
 from bot.phone.dialogue import Saved, Speaker, Turn
 from bot.phone.remote import key
+from bot.phone.shelf import Shelf
 from bot.phone.states import State
 from bot.phone.store import CallStore
 
@@ -210,6 +212,19 @@ async def test_a_folder_that_cannot_be_written_is_said_once_and_tried_again(
             await until(lambda: not store.health().is_degraded)
             assert kept_in(tmp_path / "calls") == {str(uuid)}
     assert [entry["event"] for entry in logs] == ["outage.began", "outage.ended"]
+
+
+async def test_a_read_that_takes_long_is_no_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(Shelf, "get", lambda shelf, uuid: goes_on.wait(10) and None)
+    with capture_logs() as logs:
+        async with store_in(tmp_path) as store:
+            assert await store.load(uuid4()) is None
+            assert not store.health().is_degraded
+            goes_on.set()
+    assert [entry["event"] for entry in logs] == ["call.read_late"]
 
 
 # --- with Redis ---------------------------------------------------------------------
