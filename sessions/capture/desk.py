@@ -2,15 +2,11 @@
 
 The event loop only puts sound down; the desk looks a few times a second at every
 recorder of the process, so that hundreds of tracks cost a few wake-ups. Syncing has
-threads of its own: neither a slow disk nor much to encode makes the other wait. Where
-there is too much to do, encoding steps back before what people wait for.
+threads of its own: neither a slow disk nor much to encode makes the other wait.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,10 +23,6 @@ SYNC_S = 0.5
 last that is complete: the promise is one second, and the sync itself takes time."""
 AT_ONCE = 8
 """Syncs at a time: a disk puts them together (ext4: 300 in 0.2 s, 0.7 s one by one)."""
-
-
-NICENESS = 10
-"""Of encoding, for Linux knows one for each thread: it can wait, a caller cannot."""
 
 
 class Worker(Protocol):
@@ -69,7 +61,6 @@ class Desk:
         self._news.set()
 
     def _work(self) -> None:
-        _step_back()
         while not self._is_over("recordings"):
             self._news.wait(LOOK_S)
             self._news.clear()
@@ -95,13 +86,6 @@ class Desk:
                 del self._threads[name]
                 return True
             return False
-
-
-def _step_back() -> None:
-    """This thread, not its process."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _goes_on(worker: Worker) -> bool:
