@@ -10,4 +10,5 @@ class BotConfig(AppConfig):
 
     def ready(self) -> None:
         from bot import checks  # noqa: F401 (registers the system checks)
+        from bot.discord import checks as discord_checks  # noqa: F401 (as above)
         from bot.phone import checks as phone_checks  # noqa: F401 (as above)

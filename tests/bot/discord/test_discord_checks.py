@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage
 from pytest_django.fixtures import Settings
+from stack import ROOT
 
 from bot.discord import checks
 
@@ -60,3 +65,14 @@ def test_without_a_token_nothing_is_missed(
 ) -> None:
     monkeypatch.setattr(checks, "find_spec", lambda _: None)
     assert found(settings) == []
+
+
+def test_they_are_asked_at_every_start(tmp_path: Path) -> None:
+    env = os.environ | {"DATA_DIR": str(tmp_path), "SHARD_IDS": "0"}
+    env["DJANGO_SETTINGS_MODULE"] = "voiceproject.settings"
+    words = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(
+        words, cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "bot.E021" in done.stderr
