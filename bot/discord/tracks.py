@@ -23,7 +23,7 @@ from sessions.background import spawn
 from sessions.capture.packets import PacketCapture
 from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
-from sessions.capture.turns import turns
+from sessions.capture.turns import Inbox, turns
 from sessions.errors import VoiceError
 from transcripts import live
 
@@ -68,9 +68,7 @@ class DiscordTracks:
         self._name_of = name_of
         self._stopped = stopped
         self._speaks = speaks
-        self._turns = turns()
-        self._inbox: deque[Heard] = deque()
-        self._has_asked = False
+        self._inbox = Inbox(self._take, of=turns())
         self._speakers: dict[int, _Speaker] = {}
         self._openings: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -78,10 +76,7 @@ class DiscordTracks:
 
     def hear(self, heard: Heard) -> None:
         """Take a packet, on any thread: the loop is woken once for many."""
-        self._inbox.append(heard)
-        if not self._has_asked:
-            self._has_asked = True
-            self._turns.ask(self._take_some)
+        self._inbox.put(heard)
 
     @property
     def speakers(self) -> int:
@@ -91,7 +86,7 @@ class DiscordTracks:
     async def leave(self) -> None:
         """Write down what was heard, and take everybody off the list. May be called
         again."""
-        self._take_some(lambda: False)
+        self._inbox.take_all()
         self._is_closed = True
         if self._openings:
             await asyncio.wait(self._openings)
@@ -100,24 +95,15 @@ class DiscordTracks:
 
     async def left(self, user: int) -> None:
         """One of them has gone: their fragment can be made while the others go on."""
-        self._take_some(lambda: False)  # their last words are not a new speaker's
+        self._inbox.take_all()  # their last words are not a new speaker's
         speaker = self._speakers.pop(user, None)
         if speaker is not None:
             await self._close(speaker)
 
-    def _take_some(self, is_over: Callable[[], bool]) -> bool:
-        """What waits, until it is enough for now; whether some is left."""
-        self._has_asked = False  # before looking: what comes now asks again
-        while self._inbox:
-            self._take(self._inbox.popleft())
-            if is_over():
-                break
-        self._has_asked = bool(self._inbox)
-        return self._has_asked
-
     def _read_to(self) -> float:
         """What came before this has been taken; a time of the monotonic clock."""
-        return self._inbox[0].received_s if self._inbox else time.monotonic()
+        heard = self._inbox.next
+        return heard.received_s if heard is not None else time.monotonic()
 
     def _take(self, heard: Heard) -> None:
         if self._is_closed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +19,7 @@ from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, registry
 from sessions.capture.sinks import Track, open_sinks
-from sessions.capture.turns import turns
+from sessions.capture.turns import Inbox, turns
 from transcripts import live
 
 if TYPE_CHECKING:
@@ -60,8 +59,7 @@ class CallTracks:
         self._held: Held[Capture] | None = None
         self._ours = OwnTrack(session)
         self._inbound: Inbound | None = None
-        self._inbox: deque[_Came] = deque()
-        self._has_asked = False
+        self._inbox: Inbox[_Came] | None = None
 
     def join(self, caller: str) -> None:
         """Both are in the session. Blocks. Raises SessionEndedError."""
@@ -77,6 +75,7 @@ class CallTracks:
         """`stopped` is told when the session ends; `speaks` how long the caller has
         spoken, whenever it changes."""
         self._stopped = stopped
+        self._inbox = Inbox(self._take, of=turns())
         live.room().watch(self.person(Side.CALLER).pk, speaks)
 
     def person(self, side: Side) -> Participant:
@@ -88,10 +87,8 @@ class CallTracks:
     def hear(self, audio: Audio, *, waited_s: float = 0.0) -> None:
         """The caller's sound, which came so long ago; its track is opened with the
         first of it."""
-        self._inbox.append(_Came(audio, time.monotonic() - waited_s))
-        if not self._has_asked:
-            self._has_asked = True
-            turns().ask(self._take_some)
+        assert self._inbox is not None  # nothing is heard before `tell`
+        self._inbox.put(_Came(audio, time.monotonic() - waited_s))
 
     def open_ours(self, rate: int) -> Capture:
         """A track for what we say. One that was open is closed."""
@@ -100,7 +97,8 @@ class CallTracks:
 
     async def leave(self) -> None:
         """Write both down, and take both off the list. May be called again."""
-        self._take_some(lambda: False)
+        if self._inbox is not None:
+            self._inbox.take_all()
         caller = self._caller
         if caller is not None:
             live.room().unwatch(caller.pk)
@@ -113,26 +111,18 @@ class CallTracks:
             )
         await self._ours.leave()
 
-    def _take_some(self, is_over: Callable[[], bool]) -> bool:
-        """What waits, until it is enough for now; whether some is left."""
-        self._has_asked = False  # before looking: what comes now asks again
-        while self._inbox:
-            self._take(self._inbox.popleft())
-            if is_over():
-                break
-        self._has_asked = bool(self._inbox)
-        return self._has_asked
-
     def _take(self, first: _Came) -> None:
+        """With what waits behind it, up to `TOGETHER_S`."""
+        assert self._inbox is not None
         if self._inbound is None or self._held is None:
             self._inbound = Inbound(track_rate(first.audio.rate))
             self._held = self._hold_caller(self._inbound.rate)
         pieces, last = [self._inbound.pcm(first.audio)], first
         taken_s = first.audio.duration_s
-        while self._inbox and taken_s < TOGETHER_S:
-            if self._inbox[0].at_s - last.at_s > APART_S:
+        while (after := self._inbox.next) is not None and taken_s < TOGETHER_S:
+            if after.at_s - last.at_s > APART_S:
                 break
-            last = self._inbox.popleft()
+            last = self._inbox.pop()
             taken_s += last.audio.duration_s
             pieces.append(self._inbound.pcm(last.audio))
         waited_s = max(time.monotonic() - last.at_s, 0.0)

@@ -11,10 +11,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from sessions.background import PerLoop
 
 TURN_S = 0.005
+T = TypeVar("T")
 
 Work = Callable[[Callable[[], bool]], bool]
 """Works until there is nothing more to do, or until what it is given says so; whether
@@ -62,3 +64,43 @@ _turns = PerLoop(Turns)
 def turns() -> Turns:
     """Those of the running event loop."""
     return _turns.here()
+
+
+class Inbox(Generic[T]):
+    """What one call has heard and nobody has taken yet: taken in turns of its loop."""
+
+    def __init__(self, take: Callable[[T], None], *, of: Turns) -> None:
+        """`take` one of them, on the loop; it may `pop` more."""
+        self._take = take
+        self._turns = of
+        self._waiting: deque[T] = deque()
+        self._has_asked = False
+
+    def put(self, one: T) -> None:
+        """On any thread: the loop is woken once for many."""
+        self._waiting.append(one)
+        if not self._has_asked:
+            self._has_asked = True
+            self._turns.ask(self._take_some)
+
+    @property
+    def next(self) -> T | None:
+        """The oldest that waits."""
+        return self._waiting[0] if self._waiting else None
+
+    def pop(self) -> T:
+        return self._waiting.popleft()
+
+    def take_all(self) -> None:
+        """Now, on the loop: nothing waits behind this."""
+        self._take_some(lambda: False)
+
+    def _take_some(self, is_over: Callable[[], bool]) -> bool:
+        """What waits, until it is enough for now; whether some is left."""
+        self._has_asked = False  # before looking: what comes now asks again
+        while self._waiting:
+            self._take(self._waiting.popleft())
+            if is_over():
+                break
+        self._has_asked = bool(self._waiting)
+        return self._has_asked

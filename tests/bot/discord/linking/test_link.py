@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,7 @@ import pytest
 from fakecord.bot import Eager, EagerShards, logged_in, secured, until
 from fakecord.server import FakeDiscord
 from fakecord.voice import Road
-from linked import SOUND, Linked, forget_older_threads, left_over, linked, many_linked
-from structlog.testing import capture_logs
+from linked import SOUND, Linked, linked, many_linked
 
 from bot.discord.linking import voicestate
 from bot.discord.linking.voicestate import ADVISE_AFTER, RECOVERIES_MAX
@@ -25,27 +24,6 @@ Event = Callable[[Linked], object]
 SOON_S = 5.0
 """A loaded machine must do; unloaded, it is a fifth of a second: see the benchmark.
 discord.py alone is deaf for ten seconds, or thirty."""
-
-
-@pytest.fixture
-async def client(server: FakeDiscord) -> AsyncIterator[discord.Client]:
-    """Sharded, as ours is. Nothing of any link may be left at the end of a test."""
-    forget_older_threads()
-    async with logged_in(server, EagerShards) as client:
-        yield client
-        await until(lambda: not left_over(client))
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    with capture_logs() as logs:
-        yield logs
-
-
-@pytest.fixture
-def _soon_without_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 4014 is taken for what it may be after half a second, not after three."""
-    monkeypatch.setattr(voicestate, "NEWS_WITHIN_S", 0.5)
 
 
 def closes(code: int) -> Event:

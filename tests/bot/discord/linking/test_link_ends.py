@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import discord
 import pytest
-from fakecord.bot import EagerShards, logged_in, until
+from fakecord.bot import until
 from fakecord.server import FakeDiscord
-from linked import Linked, forget_older_threads, left_over, linked, many_linked
-from structlog.testing import capture_logs
+from linked import Linked, left_over, linked, many_linked
 
 from bot.discord.guild.rights import MissingPermissionsError
 from bot.discord.linking import voicestate
@@ -28,27 +27,6 @@ SOON_S = 5.0
 """A loaded machine must do."""
 ENTRY = (1 << 10) | (1 << 20)
 """View Channel and Connect, but not Move Members."""
-
-
-@pytest.fixture
-async def client(server: FakeDiscord) -> AsyncIterator[discord.Client]:
-    """Sharded, as ours is. Nothing of any link may be left at the end of a test."""
-    forget_older_threads()
-    async with logged_in(server, EagerShards) as client:
-        yield client
-        await until(lambda: not left_over(client))
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    with capture_logs() as logs:
-        yield logs
-
-
-@pytest.fixture
-def _soon_without_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 4014 is taken for what it may be after half a second, not after three."""
-    monkeypatch.setattr(voicestate, "NEWS_WITHIN_S", 0.5)
 
 
 def errors(logs: Logs, call: Linked) -> list[str]:
