@@ -6,7 +6,8 @@ bytes out; who writes them to which disk is the recorder's matter.
 
     record = MARK kind:u8 number:u32 size:u32 at:i64 count:u32 payload[size] crc32:u32
 
-all little-endian. A torn last record is what a crash leaves, and is dropped; behind a
+all little-endian. Sound that is nothing but zeros is kept as how many bytes they are: a
+browser sends them while nobody talks. A torn last record is what a crash leaves, and is dropped; behind a
 damaged one, reading goes on at the next that is whole. Whatever the file holds, it is
 read in bounded memory and in time that grows with its length.
 """
@@ -17,7 +18,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import BinaryIO
 
@@ -45,7 +46,9 @@ FARTHEST = 7 * 24 * 3600 * TIMELINE_RATE
 """No session is longer than a week. A place behind that is damage."""
 PCM = "pcm_s16le"
 
-HEAD, SOUND, PLACED, END = b"HSPE"
+HEAD, SOUND, ZEROS, PLACED, END = b"HSZPE"
+_ZEROS = bytes(LARGEST)
+_SIZE = struct.Struct("<I")
 
 
 class JournalError(ValueError):
@@ -87,7 +90,10 @@ def sound(number: int, frame: Frame) -> bytes:
     """A frame as it arrived: arrival in samples at 48 kHz, and what was skipped.
     Frames are numbered from 0, in the order they arrive."""
     at, pcm = round(frame.arrival_s * TIMELINE_RATE), frame.pcm.tobytes()
-    return _record(SOUND, number, at=at, count=frame.skipped, payload=pcm)
+    kind = SOUND
+    if _ZEROS.startswith(pcm):
+        kind, pcm = ZEROS, _SIZE.pack(len(pcm))
+    return _record(kind, number, at=at, count=frame.skipped, payload=pcm)
 
 
 def placed(number: int, position: int, *, dropped: int) -> bytes:
@@ -109,7 +115,8 @@ def _record(
 
 
 def records(file: BinaryIO) -> Iterator[Record]:
-    """Every whole record; what is torn or damaged in between is passed over."""
+    """Every whole record, zeros as the sound they are; what is torn or damaged in
+    between is passed over."""
     data, at, passed, vain = file.read(BLOCK), 0, 0, 0
     while True:
         if len(data) - at < _HEAD + LARGEST + _CRC.size and (more := file.read(BLOCK)):
@@ -122,7 +129,7 @@ def records(file: BinaryIO) -> Iterator[Record]:
             continue
         found = _record_at(data, at)
         if isinstance(found, Record):
-            yield found
+            yield _unrolled(found)
             at += _HEAD + len(found.payload) + _CRC.size
             continue
         vain += found
@@ -140,6 +147,13 @@ def _record_at(data: bytes, at: int) -> Record | int:
     if _CRC.unpack_from(data, behind)[0] != zlib.crc32(data[at:behind]):
         return _HEAD + int(size)
     return Record(kind, number, when, count, data[at + _HEAD : behind])
+
+
+def _unrolled(record: Record) -> Record:
+    if record.kind != ZEROS or len(record.payload) != _SIZE.size:
+        return record
+    size = min(_SIZE.unpack(record.payload)[0], LARGEST)
+    return replace(record, kind=SOUND, payload=_ZEROS[:size])
 
 
 class Journal:

@@ -74,6 +74,18 @@ def test_sound_that_was_never_placed_stands_behind_the_rest() -> None:
     assert [p.position for p in young] == [240_000 - 960 + n * 960 for n in range(3)]
 
 
+def test_zeros_take_no_room_and_come_back_as_they_were() -> None:
+    silent = Frame(np.zeros(960, "<i2"), 16_000, 5.0, skipped=7)
+    data = journal.head(HEAD) + journal.sound(0, silent)
+    assert len(data) < len(journal.head(HEAD)) + 40
+    last = journal.sound(1, a_frame(1))
+    (zeros, _) = read(data + journal.placed(0, 4_800, dropped=2) + last)
+    assert (zeros.position, len(zeros.pcm)) == (4_800, 958)
+    assert not zeros.pcm.any()
+    (unplaced, behind) = read(data + last)
+    assert behind.position == unplaced.end
+
+
 def test_what_drift_took_out_stays_out() -> None:
     data = journal.head(HEAD) + journal.sound(0, a_frame(1))
     data += journal.placed(0, 960, dropped=3)
