@@ -38,8 +38,10 @@ from speech import voices
 
 from bench._stoi import stoi
 from sessions.audio.encode import TrackEncoder
+from sessions.audio.granules import Granules
 from sessions.audio.lame import Lame
 from sessions.audio.masterfile import write_master
+from sessions.audio.meter import Meter
 from sessions.audio.mp3decode import FRAME_BYTES, Piece, TrackReader
 from sessions.audio.mp3frames import FRAME_SAMPLES, info_frame
 from sessions.audio.mp3gain import normalised
@@ -88,7 +90,8 @@ def turns_of(number: int) -> list[NDArray[np.float32]]:
 
 def record(folder: Path, minutes: float) -> None:
     """Write each track as the recorder would: from the frame its speaker came in, in
-    chunks at 64 kbit/s. Beside them, what went in: of the first, and the sum of all."""
+    chunks at 64 kbit/s, and what it measures meanwhile. Beside them, what went in: of
+    the first, and the sum of all."""
     random = np.random.default_rng(8)
     end = int(minutes * 60 * RATE)
     room = end + 60 * RATE
@@ -97,17 +100,20 @@ def record(folder: Path, minutes: float) -> None:
     for number, level_db in enumerate(LEVELS_DB):
         turns, first = turns_of(number), first_frame(number)
         encoder, at = TrackEncoder(first_frame=first), first * FRAME_SAMPLES
-        stream = bytearray()
+        stream, meter = bytearray(), Meter(at)
         while at < end:
             turn = turns[random.integers(len(turns))]
             loud = turn * 10 ** ((level_db + random.uniform(-3, 3)) / 20)
             said = loud.clip(-32_768, 32_767).astype(np.int16)
             stream += encoder.put(at, said)
+            meter.add(at, said)
             everybody[at : at + len(said)] += said
             if number == 0:
                 alone[at : at + len(said)] = said
             at += int(len(turn) * (1 + random.exponential(1 / TALK_SHARE - 1)))
         stream += encoder.finish()
+        meter.flush()
+        (folder / f"{number}.loud").write_bytes(meter.granules().to_bytes())
         chunk = CHUNK_FRAMES * FRAME_BYTES
         for part, start in enumerate(range(0, len(stream), chunk)):
             path = folder / f"{number}-{part:03}.mp3"
@@ -157,10 +163,10 @@ def lame_alone(folder: Path) -> None:
 
 
 def our_fragment(folder: Path) -> None:
-    one = track(folder, 0)
+    one, known = track(folder, 0), Granules.of((folder / "0.loud").read_bytes())
     with (folder / "our-fragment.mp3").open("wb") as file:
         file.write(info_frame(one.end_frame - one.first_frame, bitrate_kbps=64))
-        for part in normalised(one):
+        for part in normalised(one, known=known):
             file.write(part)
 
 

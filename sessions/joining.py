@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from sessions import keys, participants, recordings
 from sessions.audio.frames import TIMELINE_RATE, Placed
+from sessions.audio.granules import Granules
 from sessions.audio.journal import Journal, JournalError
 from sessions.audio.meter import Metered
 from sessions.audio.mp3decode import ForeignTrackError, Piece, TrackReader
@@ -189,7 +190,10 @@ def _joined(
     pieces = [piece for chunk in chunks if len(piece := _piece(*chunk))]
     if not pieces:
         raise JournalError(NOTHING)
-    loudness = _write_fragment(folder.fragment, pieces, start=start, end=end)
+    known = _granules(folder, chunks)
+    loudness = _write_fragment(
+        folder.fragment, pieces, known=known, start=start, end=end
+    )
     return Joined(
         Extent(start, end, extent.gaps if extent else (), fault),
         loudness,
@@ -213,8 +217,21 @@ def _piece(first_frame: int, path: Path) -> Piece:
     return Piece(path if good == data else good, first_frame)
 
 
+def _granules(folder: Folder, chunks: list[tuple[int, Path]]) -> Granules | None:
+    """What was measured of the chunks while they were recorded; None where a part of it
+    is missing: another host recorded it, or the power was cut."""
+    found = []
+    for first, _ in chunks:
+        path = folder.granules(first)
+        try:
+            found.append(Granules.of(path.read_bytes() if is_file(path) else b""))
+        except (OSError, ValueError):
+            return None
+    return Granules.joined(found)
+
+
 def _write_fragment(
-    path: Path, pieces: list[Piece], *, start: int, end: int
+    path: Path, pieces: list[Piece], *, known: Granules | None, start: int, end: int
 ) -> float | None:
     """One file from `start` to `end`, at the loudness that is wanted, or as near as its
     peaks let it; the loudness it has, in LUFS."""
@@ -222,6 +239,7 @@ def _write_fragment(
     track = TrackReader(pieces)
     parts = normalised(
         track,
+        known=known,
         target_lufs=settings.LOUDNESS_LUFS,
         ceiling_dbtp=settings.LOUDNESS_DBTP,
     )

@@ -2,6 +2,7 @@
 
     DATA_DIR/spool/{session}/{participant}-{time}/journal
                                                   0000012500.mp3   a sealed chunk
+                                                  0000012500.loud  of its granules
                                                   0000025000.part  the open one
 
 One folder for each connection. Its journal is locked by the process that writes it: a
@@ -25,7 +26,7 @@ from django.conf import settings
 
 from sessions.keys import stamp
 
-SEALED, OPEN, ODD = ".mp3", ".part", ".odd"
+SEALED, OPEN, LOUD, ODD = ".mp3", ".part", ".loud", ".odd"
 NO_WAIT = os.O_NONBLOCK
 """Opening a pipe would wait for its other end."""
 
@@ -61,6 +62,10 @@ class Folder:
 
     def open(self, first_frame: int) -> Path:
         return self.path / f"{first_frame:010d}{OPEN}"
+
+    def granules(self, first_frame: int) -> Path:
+        """What was measured of this chunk's granules."""
+        return self.path / f"{first_frame:010d}{LOUD}"
 
     def chunks(self) -> list[tuple[int, Path]]:
         """The sealed chunks by their first frame, in order."""

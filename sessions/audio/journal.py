@@ -6,9 +6,9 @@ bytes out; who writes them to which disk is the recorder's matter.
 
     record = MARK kind:u8 number:u32 size:u32 at:i64 count:u32 payload[size] crc32:u32
 
-all little-endian. Sound that is nothing but zeros is kept as how many bytes they are: a
-browser sends them while nobody talks. A torn last record is what a crash leaves, and is dropped; behind a
-damaged one, reading goes on at the next that is whole. Whatever the file holds, it is
+all little-endian. Sound that is nothing but zeros is kept by its size: a browser sends
+it while nobody talks. A torn last record is what a crash leaves, and is dropped; behind
+a damaged one, reading goes on at the next that is whole. Whatever the file holds, it is
 read in bounded memory and in time that grows with its length.
 """
 

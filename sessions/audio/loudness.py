@@ -7,12 +7,15 @@ any part, or of any parts joined, is computed from these alone. Silence costs no
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sessions.audio.weighing import STEP, Weighing
+
+Floats = NDArray[np.float32]
 
 BLOCK = 4_800
 """Samples at 48 kHz in one energy: 100 ms, the step of BS.1770's 400 ms blocks."""
@@ -70,9 +73,17 @@ class LoudnessMeter:
     sound in other pieces has the same energies, but for rounding.
     """
 
-    def __init__(self, start: int = 0) -> None:
-        """`start`: the position (samples at 48 kHz) where the first energy begins."""
+    def __init__(
+        self,
+        start: int = 0,
+        *,
+        tell: Callable[[int, Floats, Floats], object] = lambda *_: None,
+    ) -> None:
+        """`start`: the position (samples at 48 kHz) where the first energy begins.
+        `tell` gets what is weighed: a position, the sound from there, and the energy
+        of each of its milliseconds."""
         self._start = self._end = start
+        self._tell = tell
         self._pieces: list[tuple[int, NDArray[Any]]] = []
         self._block = 0  # the first that was not weighed
         self._weigh = Weighing()
@@ -112,6 +123,10 @@ class LoudnessMeter:
         self._found, self._taken = later, last
         return energies
 
+    def flush(self) -> None:
+        """Weigh all that came, the last block filled up with silence."""
+        self._work_off(-((self._start - self._end) // BLOCK))
+
     def _pass(self, block: int) -> None:
         """Let the filter ring out if it has fallen silent before this block, and leave
         out the blocks that are silent."""
@@ -134,6 +149,7 @@ class LoudnessMeter:
             sound[at : at + len(kept)] = mono(kept)
             if len(kept) < len(pcm):
                 later.append((position + len(kept), pcm[len(kept) :]))
-        steps = self._weigh(sound).reshape(-1, BLOCK // STEP)
-        self._found.append((self._block, steps.mean(axis=1)))
+        steps = self._weigh(sound)
+        self._tell(begin, sound, steps)
+        self._found.append((self._block, steps.reshape(-1, BLOCK // STEP).mean(axis=1)))
         self._pieces, self._block = later, last

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sessions.audio.granules import GranuleMeter, Granules
 from sessions.audio.loudness import BLOCK, LoudnessMeter
 from sessions.audio.peaks import PIXEL, PeakMeter
 
@@ -68,7 +69,9 @@ class Meter:
 
     def __init__(self, start: int) -> None:
         self._peaks = PeakMeter(start - start % PIXEL)
-        self._loudness = LoudnessMeter(start - start % BLOCK)
+        self._granules = GranuleMeter()
+        begin = start - start % BLOCK
+        self._loudness = LoudnessMeter(begin, tell=self._granules.add)
 
     def add(self, position: int, pcm: NDArray[Any]) -> None:
         """Sound (int16, 48 kHz), in order; what lies between is silence, and free."""
@@ -78,3 +81,12 @@ class Meter:
     def cut(self, end: int) -> Metered:
         """What was metered since the last cut, up to the position `end`."""
         return Metered(self._peaks.peaks(end), self._loudness.energies(end))
+
+    def granules(self) -> Granules:
+        """What the encoder is given, per granule, since the last call: up to 0.3 s of
+        the end may come with the next, unless the meter was flushed."""
+        return self._granules.cut()
+
+    def flush(self) -> None:
+        """No more sound comes."""
+        self._loudness.flush()

@@ -20,27 +20,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sessions.audio.limiter import STEP, amplitude
+from sessions.audio.granules import Granules
+from sessions.audio.limiter import amplitude
 from sessions.audio.loudness import gated
 from sessions.audio.mixdown import remade
-from sessions.audio.mp3decode import (
-    BATCH,
-    DELAY,
-    FRAME,
-    FRAME_BYTES,
-    TrackReader,
-    main_data_bits,
-)
+from sessions.audio.mp3decode import FRAME_BYTES, TrackReader
 from sessions.audio.mp3decoders import best_decoder
+from sessions.audio.mp3measure import Measured, batches, measure, recalled
 from sessions.audio.mp3steps import (
-    GRANULE,
     Steps,
     amplified,
     corrected,
     near_ceiling,
     sloped,
 )
-from sessions.audio.weighing import Weighing
 
 STEP_DB = 20 * np.log10(2) / 4
 """ISO 11172-3, 2.4.3.4.7: samples are scaled by 2 ** (global_gain / 4)."""
@@ -69,17 +62,6 @@ GATING_BLOCK, GATING_STEP = 33, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A track per granule, as decoded: granule g sounds from 576 g - 1105."""
-
-    energies: NDArray[np.float32]
-    """Mean squares, K-weighted."""
-    peaks: NDArray[np.float32]
-    audible: NDArray[np.bool_]
-    """Whether the granule holds sound of its own."""
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
     """The steps per granule, and what loudness they should come to."""
 
@@ -88,27 +70,6 @@ class Choice:
     near: NDArray[np.bool_]
     """Which granules may pass the ceiling all the same."""
     ceiling_dbtp: float
-
-
-def measure(track: TrackReader) -> Measured:
-    """Decode what is audible, once. Memory: 9 bytes per granule, 2.7 MB an hour."""
-    count = 2 * (track.end_frame - track.first_frame)
-    energies, peaks = np.zeros((2, count), np.float32)
-    audible = np.zeros(count, np.bool_)
-    weigh, at = Weighing(), -1
-    for first, end in _batches(track):
-        begin = 2 * (first - track.first_frame)
-        lengths = np.stack(main_data_bits(track.frames(first, end)), axis=1)
-        audible[begin : begin + lengths.size] = lengths.reshape(-1) > 0
-        for position, sound in track.sounds(first * FRAME - DELAY, end * FRAME - DELAY):
-            if position != at:
-                weigh.reset()
-            at = position + len(sound)
-            one = (position + DELAY) // GRANULE - 2 * track.first_frame
-            both = slice(one, one + len(sound) // GRANULE)
-            energies[both] = weigh(sound).reshape(-1, GRANULE // STEP).mean(axis=1)
-            peaks[both] = np.abs(sound).reshape(-1, GRANULE).max(axis=1)
-    return Measured(energies, peaks, audible)
 
 
 def choose(
@@ -128,7 +89,8 @@ def choose(
         steps = sloped(caps, base + (rank < raised)[spurts])
         found = _loudness(measured, steps)
         steps[~measured.audible] = 0
-        near = near_ceiling(measured.peaks, steps, ceiling_dbtp)
+        surely = ceiling_dbtp - measured.slack_db
+        near = near_ceiling(measured.peaks, steps, surely)
         return Choice(steps.astype(np.int16), found, near, ceiling_dbtp)
 
     def too_loud(choice: Choice) -> int:
@@ -146,14 +108,19 @@ def choose(
 
 
 def normalised(
-    track: TrackReader, *, target_lufs: float = -16.0, ceiling_dbtp: float = -1.5
+    track: TrackReader,
+    *,
+    known: Granules | None = None,
+    target_lufs: float = -16.0,
+    ceiling_dbtp: float = -1.5,
 ) -> Generator[bytes, None, float | None]:
     """A track's frames from its first to its last, in parts of 24 s, at this loudness;
-    in the end the loudness they should come to.
+    in the end the loudness they should come to. `known` is what was measured of them
+    before they were encoded.
 
     Holes and damaged frames come out as silent frames. Raises what the track raises.
     """
-    measured = measure(track)
+    measured = measure(track) if known is None else recalled(track, known)
     choice = choose(measured, target_lufs=target_lufs, ceiling_dbtp=ceiling_dbtp)
     if _limited_share(measured, choice.steps) > MUCH:
         lower = target_lufs - QUIETER_LU
@@ -168,7 +135,7 @@ def levelled(track: TrackReader, choice: Choice) -> Iterator[bytes]:
     """The frames with steps that were chosen before, and fewer where a peak is too high
     for all that."""
     decoder = best_decoder()
-    for first, end in _batches(track):
+    for first, end in batches(track):
         begin = 2 * (first - track.first_frame)
         part = slice(begin, begin + 2 * (end - first))
         frames, steps, near = track.frames(first, end), choice.steps, choice.near
@@ -197,11 +164,6 @@ def _limited_share(measured: Measured, steps: Steps) -> float:
     """The share of what sounds that has two steps less than most or fewer."""
     own = steps[measured.audible]
     return float(np.mean(own < own.max() - 1)) if len(own) else 0.0
-
-
-def _batches(track: TrackReader) -> Iterator[tuple[int, int]]:
-    for first in range(track.first_frame, track.end_frame, BATCH):
-        yield first, min(track.end_frame, first + BATCH)
 
 
 def _caps(measured: Measured, ceiling_dbtp: float) -> NDArray[np.float64]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sessions.audio.granules import GRANULE
 from sessions.audio.limiter import REACH, SIDE, STEP, amplitude, true_peaks
 from sessions.audio.mp3decode import Frames, main_data_bits
 from sessions.audio.mp3decoders import Decoder
 
-GRANULE = 576
 FALL = 2
 """Steps that the gain may fall from one granule to the next, before a peak."""
 RISE = 1

@@ -7,6 +7,7 @@ and the same waveform, so a lost chunk is made again from the journal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ class Tape:
         sealed = self._work()
         sealed += self._sound(self._up.flush())
         sealed += self._write(self._encoder.finish())
+        self._meter.flush()
         return sealed + self._seal()
 
     def _breaks(self, placed: Placed) -> bool:
@@ -138,6 +140,7 @@ class Tape:
             return []
         os.fsync(self._file.fileno())
         self.close()
+        self._keep_granules()
         path = self._folder.sealed(self._first)
         self._folder.open(self._first).replace(path)
         sync_folder(path.parent)
@@ -145,3 +148,10 @@ class Tape:
         done = Sealed(self._first, self._frame - self._first, path, metered)
         self._first = self._frame
         return [done]
+
+    def _keep_granules(self) -> None:
+        """Beside the chunk. Without them, or with damaged ones, it is only slower to
+        make a fragment: they are not synced, and a full disk is told by the chunk."""
+        with contextlib.suppress(OSError):
+            path = self._folder.granules(self._first)
+            path.write_bytes(self._meter.granules().to_bytes())

@@ -104,6 +104,10 @@ def its_chunk(folder: Folder) -> Path:
     return folder.chunks()[0][1]
 
 
+def its_granules(folder: Folder) -> Path:
+    return folder.granules(folder.chunks()[0][0])
+
+
 def its_open_chunk(folder: Folder) -> Path:
     return next(folder.path.glob("*.part"))
 
@@ -163,6 +167,9 @@ HARMS: list[tuple[Harm, str]] = [
     (in_place_of(its_chunk, Path.mkdir), GOOD),
     (in_place_of(its_chunk, os.mkfifo), GOOD),
     (in_place_of(its_chunk, a_link), GOOD),
+    (in_place_of(its_granules, holding(b"ID3" * 99)), GOOD),
+    (in_place_of(its_granules, os.mkfifo), GOOD),
+    (in_place_of(its_granules, a_link), GOOD),
     (in_place_of(its_open_chunk, os.mkfifo), GOOD),
     (in_place_of(its_open_chunk, a_link), GOOD),
     (in_place_of(its_fragment, os.mkfifo), GOOD),

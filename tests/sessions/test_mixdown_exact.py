@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from speech import voices
 
 from sessions.audio.encode import TrackEncoder
+from sessions.audio.granules import Granules
 from sessions.audio.limiter import SIDE, amplitude, true_peaks
 from sessions.audio.loudness import LoudnessMeter, integrated, mono
+from sessions.audio.meter import Meter
 from sessions.audio.mixdown import mix_to_mp3
 from sessions.audio.mixture import Mixture
 from sessions.audio.mp3decode import DELAY, FRAME_BYTES, Piece, TrackReader
 from sessions.audio.mp3decoders import FFmpeg
-from sessions.audio.mp3gain import choose, measure, normalised
+from sessions.audio.mp3gain import choose, normalised
+from sessions.audio.mp3measure import SLACK_DB, measure, recalled
 
 RATE = 48_000
 
@@ -136,15 +139,51 @@ def test_a_master_is_as_loud_as_wanted_and_below_its_ceiling() -> None:
     assert -2.5 < peak < -1.0
 
 
+def as_measured(pcm: NDArray[np.int16]) -> Granules:
+    """By the recorder, before it was encoded."""
+    meter = Meter(0)
+    meter.add(0, pcm)
+    meter.flush()
+    return meter.granules()
+
+
+@pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("seed", [1, 3])
-def test_a_fragment_is_normalised_as_ffmpegs_meter_says(seed: int) -> None:
-    """One sentence again and again, as peaky as espeak is: the hardest case."""
-    mp3 = encoded(talk(seed, level_db=-9))
-    result = b"".join(normalised(TrackReader([Piece(mp3)])))
+def test_a_fragment_is_normalised_as_ffmpegs_meter_says(
+    seed: int, *, is_known: bool
+) -> None:
+    """One sentence again and again, as peaky as espeak is: the hardest case. Longer
+    than what is decoded of it where it was measured before."""
+    pcm = talk(seed, turns=30, level_db=-9)
+    mp3 = encoded(pcm)
+    known = as_measured(pcm) if is_known else None
+    result = b"".join(normalised(TrackReader([Piece(mp3)]), known=known))
     assert len(result) == len(mp3)
     found, peak = ebur128(decoded(result))
     assert found == pytest.approx(-16, abs=0.5)
     assert peak == pytest.approx(-1.5, abs=0.5)
+
+
+def test_what_was_measured_before_is_what_the_decoder_finds() -> None:
+    pcm = np.concatenate([talk(3, turns=40, level_db=-6), talk(2, turns=10)])
+    track = TrackReader([Piece(encoded(pcm))])
+    found, exact = recalled(track, as_measured(pcm)), measure(track)
+    assert found.slack_db == SLACK_DB
+    assert np.array_equal(found.audible, exact.audible)
+    apart = 10 * np.log10(found.energies.sum() / exact.energies.sum())
+    assert abs(apart) < 0.1
+    loud = found.peaks > 0.1
+    over = 20 * np.log10(exact.peaks[loud] / found.peaks[loud])
+    assert np.mean(over > SLACK_DB) < 0.001
+
+
+def test_what_was_measured_of_other_sound_is_not_believed() -> None:
+    pcm = talk(3, turns=20)
+    track = TrackReader([Piece(encoded(pcm))])
+    found, exact = recalled(track, as_measured(pcm // 4)), measure(track)
+    assert found.slack_db == 0
+    assert found.energies.sum() == pytest.approx(exact.energies.sum(), rel=1e-3)
+    assert found.peaks == pytest.approx(exact.peaks, abs=1e-5)
 
 
 def test_what_is_too_peaky_for_its_frames_is_encoded_anew() -> None:

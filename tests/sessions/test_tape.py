@@ -11,8 +11,11 @@ from decoding import decode
 from numpy.typing import NDArray
 
 from sessions.audio.frames import Placed
+from sessions.audio.granules import Granules
 from sessions.audio.meter import Metered
+from sessions.audio.mp3decode import Piece, TrackReader
 from sessions.audio.mp3frames import FRAME_SAMPLES, joined
+from sessions.audio.mp3measure import measure
 from sessions.audio.peaks import PIXEL
 from sessions.capture.tape import FRAME_BYTES, Sealed, Tape
 from sessions.joining import Extent, Measure
@@ -111,6 +114,29 @@ def test_a_chunk_made_again_has_the_same_waveform(
     assert whole.peaks[begin : begin + 5].any()
     silent = track[99].end // PIXEL - sealed[0].first_frame * FRAME_SAMPLES // PIXEL + 2
     assert not whole.peaks[silent : silent + 15].any()
+
+
+def test_beside_each_chunk_lies_what_its_granules_measure(folder: Folder) -> None:
+    sealed = played(folder, a_track(speech(5), gaps={100: 48_000}), chunk_s=1.0)
+    parts = [
+        Granules.of(folder.granules(one.first_frame).read_bytes()) for one in sealed
+    ]
+    track = TrackReader([Piece(one.path, one.first_frame) for one in sealed])
+    decoded = measure(track)
+    known = Granules.joined(parts).within(2 * track.first_frame, 2 * track.end_frame)
+    left = decoded.energies.sum() / known.energies.sum()
+    assert 0.6 < left < 1.05  # an encoder takes a part away
+    assert np.corrcoef(decoded.peaks, known.peaks)[0, 1] > 0.99
+    last = np.flatnonzero(decoded.peaks > 0.05)[-1]
+    assert known.peaks[last] > 0.05
+
+
+def test_a_full_disk_costs_what_was_measured_and_no_chunk(folder: Folder) -> None:
+    track = a_track(speech(3), gaps={})
+    first = track[0].position // FRAME_SAMPLES
+    folder.granules(first).mkdir()  # nothing can be written there
+    sealed = played(folder, track, chunk_s=60.0)
+    assert [one.first_frame for one in sealed] == [first]
 
 
 def test_the_loss_map_names_what_is_missing() -> None:

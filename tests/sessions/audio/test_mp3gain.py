@@ -19,7 +19,8 @@ from sessions.audio.mp3decode import (
     TrackReader,
     audible,
 )
-from sessions.audio.mp3gain import STEP_DB, choose, measure, normalised
+from sessions.audio.mp3gain import STEP_DB, choose, normalised
+from sessions.audio.mp3measure import measure
 from sessions.audio.mp3steps import amplified
 
 SECOND = 48_000
