@@ -241,6 +241,7 @@ def _write(taped: Sequence[Placed], path: Path, chunk_s: float) -> Connection:
     joining._write_fragment(
         folder.fragment,
         [joining._piece(first, chunk) for first, chunk in chunks],
+        known=joining._granules(folder, chunks),
         start=start,
         end=done.end,
     )

@@ -25,9 +25,10 @@ from sessions.spool import Folder, sync_folder
 
 KBPS = 64
 FRAME_BYTES = frame_bytes(KBPS)
-BATCH = 250 * TIMELINE_RATE // 1000
-"""Sound is worked on in pieces up to about this long, cut at multiples of it: ten times
-cheaper than a packet at a time, and for the same sound always in the same pieces."""
+BATCH = TIMELINE_RATE
+"""Sound is worked on in pieces up to about a second long, cut at multiples of it: ten
+times cheaper than a packet at a time, and for the same sound always in the same
+pieces."""
 
 
 @dataclass(frozen=True, slots=True)

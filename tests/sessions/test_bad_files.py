@@ -26,7 +26,7 @@ from sessions.storage import LocalStorage, Stored, storage
 
 pytestmark = pytest.mark.django_db
 
-FRAMES = 30
+FRAMES = 80
 PRECIOUS = b"nobody may write here"
 PATIENCE_S = 60
 GOOD = ""

@@ -255,9 +255,9 @@ async def test_chunks_that_only_storage_has_are_heard(talk: VoiceSession) -> Non
         for folder in spool.folders(talk.public_id):
             folder.drop()
 
-    before = await in_db(truth)(talk, "Ben", 4 * SECOND, 7 * SECOND)
+    before = await in_db(truth)(talk, "Ben", 4 * SECOND, 6 * SECOND)
     await in_db(stored_only)()
-    after = await in_db(truth)(talk, "Ben", 4 * SECOND, 7 * SECOND)
+    after = await in_db(truth)(talk, "Ben", 4 * SECOND, 6 * SECOND)
     assert np.abs(before - after).max() < 1e-6
 
 
