@@ -3,7 +3,7 @@
 The server has one core, a generator in a process of its own the other one. Each caller
 sends 320 bytes every 20 ms; what comes back is timed frame by frame.
 
-    transport    lines and the pace of silence alone, each frame echoed as it comes
+    transport    lines alone, each frame echoed as it comes, in place of silence
     calls        whole calls: session, both tracks, recording and voice detection
     talking      100 calls that are spoken to: how punctual their frames are, with both
                  cores for the server
@@ -235,27 +235,20 @@ def echoing() -> type[Line]:
     from bot.phone.protocol import Audio, audio
 
     class EchoLine(Line):
-        """Sends back what comes at once, in place of the silence that is due."""
-
-        early = 0
+        """Sends back what comes at once, in place of silence at its pace."""
 
         def _hear(self, heard: Audio) -> None:
             super()._hear(heard)
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(audio(heard.pcm, self._kind))
-                self.early = min(self.early + 1, 2)
 
-        def tick(self, *, skipped: int) -> None:
-            if self.early:
-                self.early -= 1
-            else:
-                super().tick(skipped=skipped)
+        def pace(self) -> None: ...
 
     return EchoLine
 
 
 async def serve_transport(port: int) -> None:
-    from bot.phone.pacing import Ticker
+    from bot.phone.pacing import Pacing
 
     class Nobody:
         def heard(self, audio: object, *, waited_s: float = 0.0) -> None: ...
@@ -264,11 +257,12 @@ async def serve_transport(port: int) -> None:
         def sent(self, frame: bytes | None, *, skipped: int) -> None: ...
         def said(self, piece: object) -> None: ...
 
-    ticker, line = Ticker(), echoing()
+    pacing, line = Pacing(), echoing()
+    pacing.start()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: line(
-            ticker=ticker,
+            pacing=pacing,
             identified=lambda line, _: line.listen(Nobody()),
             lost=lambda _: None,
             allows=lambda _: True,
@@ -390,6 +384,12 @@ def free_port() -> int:
 
 
 def cpu_s(pid: int) -> float:
+    """Of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return _cpu_s(pid) + sum(_cpu_s(int(child)) for child in children)
+
+
+def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -94,7 +94,7 @@ def _loop_state(lag: Lag) -> dict[str, float]:
 
 
 def _phone_state(phone: PhoneServer) -> dict[str, Any]:
-    lag_s = phone.ticker.late_s if phone.conversations else 0.0
+    lag_s = phone.pacing.late_s if phone.conversations else 0.0
     return {
         "ok": phone.is_listening and not phone.is_full and lag_s < LAG_MAX_S,
         "listening": phone.is_listening,

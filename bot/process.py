@@ -104,7 +104,7 @@ async def _phone(only: Only | None) -> AsyncIterator[PhoneServer]:
             await talking.close()
             raise NoPhoneError(f"{where} cannot be used: {e.strerror}") from e
         log.error("phone.not_listening", where=where, why=e.strerror)
-    watchdog = Watchdog(lambda: server.ticker.beat_at, server.cut_all)
+    watchdog = Watchdog(lambda: server.pacing.beat_at, server.cut_all)
     watchdog.start()
     preparing = spawn(talking.prepare(), name="phone.prompts")
     try:

@@ -1,7 +1,8 @@
-"""One AudioSocket connection: bytes in, messages out, and a frame of ours every 20 ms.
+"""One AudioSocket connection: bytes in, messages out, and what we say on its way out.
 
-Knows the protocol and the pace, nothing of sessions. From the first moment to the last
-it sends, silence where nothing is said: a server that only answers can freeze Asterisk.
+Knows the protocol, nothing of sessions. From the first moment to the last a frame of
+ours goes out every 20 ms, silence where nothing is said: a server that only answers can
+freeze Asterisk. The pacer sends them; here is what they hold.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.utils import timezone
 
 from bot.phone import protocol
 from bot.phone.intake import Intake
+from bot.phone.orders import UNSENT
 from bot.phone.protocol import Audio, Decoder, Digit, HungUp, Identified, ProtocolError
 from bot.phone.unread import Unread
 from bot.voice.playout import Piece, Playout
@@ -26,7 +28,7 @@ from bot.voice.playout import Piece, Playout
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from bot.phone.pacing import Ticker
+    from bot.phone.pacing import Pacing
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +43,8 @@ is behind its time. A hundred that flood would otherwise hold the loop up for se
 each with its buffer full."""
 AT_ONCE = 12
 """Frames of what waited that are told before all others have their turn, too."""
-UNSENT_MAX_BYTES = 32 * 1024
-"""A second of 16 kHz sound: who does not take it hears nothing newer, and costs us no
-memory."""
+AHEAD_S, AHEAD_LEAST_S = 2.0, 1.0
+"""How much of what is said the pacer has, so that it goes on while we are held up."""
 RATE_16K_KIND, RATE_8K_KIND = 0x12, 0x10
 
 
@@ -72,13 +73,16 @@ class Line(asyncio.BufferedProtocol):
     def __init__(
         self,
         *,
-        ticker: Ticker,
+        pacing: Pacing,
         identified: Callable[[Line, UUID], None],
         lost: Callable[[Line], None],
         allows: Callable[[str], bool],
         kind10_rate: int,
     ) -> None:
-        self._ticker = ticker
+        self._pacing = pacing
+        self._number: int | None = None  # by which it is paced
+        self._handed = 0  # bytes that the pacer has to say
+        self._missed = 0  # frames that did not go out since the last that did
         self._identified, self._lost, self._allows = identified, lost, allows
         self._decoder = Decoder(kind10_rate=kind10_rate)
         self._kind10_rate = kind10_rate
@@ -97,7 +101,7 @@ class Line(asyncio.BufferedProtocol):
         self.began_at = timezone.now()
         self.is_lost = self.was_cut = False
         self._is_forgotten = self._is_over = False
-        self._is_paused = False
+        self._is_paused = self._is_hushing = False
         self._buffer = bytearray(READ_BYTES)
         self._intake = Intake(now=0.0)
         self._unread: Unread | None = None
@@ -108,6 +112,10 @@ class Line(asyncio.BufferedProtocol):
     def rate(self) -> int:
         """Of what we send, in samples a second: that of what we hear."""
         return self.playout.rate
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
 
     # --- asyncio's ------------------------------------------------------------------
 
@@ -125,7 +133,8 @@ class Line(asyncio.BufferedProtocol):
         loop = asyncio.get_running_loop()
         self._intake = Intake(now=loop.time())
         self._handshake = loop.call_later(UUID_WITHIN_S, self._goodbye)
-        self._ticker.add(self)
+        self._number = self._pacing.add(self)
+        self.pace()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
@@ -153,7 +162,7 @@ class Line(asyncio.BufferedProtocol):
         if self.is_lost:
             return
         self.is_lost = True
-        self._ticker.remove(self)
+        self._let_go()
         self._rest = self._unread.read() if self._unread is not None else b""
         self._lost(self)
         self._take_rest()
@@ -177,16 +186,21 @@ class Line(asyncio.BufferedProtocol):
         """Say it behind what is being said."""
         self.playout.put(piece)
         self._saying.append(piece)
+        self._hand_over()
 
     def hush(self) -> None:
         """Stop saying anything, at once."""
+        if self._handed and self._number is not None:
+            self._is_hushing = True
+            self._pacing.hush(self._number)
+            self._is_hushing, self._handed = False, 0
         self.playout.clear()
         self._told_pieces()
 
     def hang_up(self) -> None:
         """The proper end: Asterisk's dialplan goes on behind it."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(protocol.hang_up())
+            self._let_go(protocol.hang_up())
         self.close()
 
     def close(self) -> None:
@@ -205,29 +219,52 @@ class Line(asyncio.BufferedProtocol):
         if self._unread is not None:
             self._unread.cut()
 
-    # --- the ticker's ---------------------------------------------------------------
+    # --- the pacer's ----------------------------------------------------------------
 
-    def tick(self, *, skipped: int) -> None:
-        """Send one frame."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
+    def pace(self) -> None:
+        """Ask for our frames, silent ones until something is said."""
+        if self._transport is None or self._number is None or self._is_closing:
+            return
+        if (sock := self._transport.get_extra_info("socket")) is not None:
+            self._pacing.pace(self._number, sock.fileno(), self._silence)
+            self._handed = 0
+            self._hand_over()
+
+    def paced(self, taken: int, *, skipped: int) -> None:
+        """A frame of ours went out, or did not."""
+        if taken == UNSENT:
+            self.unsent += 1
+            self.playout.skip(skipped + 1)
+            self._missed += skipped + 1
             return
         if skipped:
             self.playout.skip(skipped)
-        frame = None
-        if transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
-            self.unsent += 1
-            self.playout.skip(1)
-            skipped += 1
-        else:
-            frame = self.playout.frame()
-            transport.write(
-                self._silence if frame is None else protocol.audio(frame, self._kind)
-            )
-            if self._listener is not None:
-                self._listener.sent(frame, skipped=skipped)
+        frame = self.playout.frame(taken)
+        self._handed -= taken
+        skipped, self._missed = skipped + self._missed, 0
+        if self._listener is not None:
+            self._listener.sent(frame, skipped=skipped)
         if self._saying and self._saying[0].ended is not None:
             self._told_pieces()
+        if taken:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let the pacer have what is said next."""
+        second = 2 * self.playout.rate
+        if self._number is None or self._is_hushing:
+            return
+        if self._handed < AHEAD_LEAST_S * second:
+            most = round(AHEAD_S * second) - self._handed
+            if pcm := self.playout.ahead(self._handed, most):
+                self._handed += len(pcm)
+                self._pacing.say(self._number, pcm)
+
+    def _let_go(self, last: bytes = b"") -> None:
+        """No frame from now on, but for these last bytes."""
+        if self._number is not None:
+            number, self._number = self._number, None
+            self._pacing.remove(number, last=last)
 
     def _told_pieces(self) -> None:
         while self._saying:
@@ -254,7 +291,7 @@ class Line(asyncio.BufferedProtocol):
     def _hear(self, audio: Audio) -> None:
         """Take sound, and read no further while it comes much faster than time."""
         now = asyncio.get_running_loop().time()
-        late_s = self._ticker.late_s
+        late_s = self._pacing.late_s
         pause_s = self._intake.heard(audio.duration_s, now=now, late_s=late_s)
         if pause_s:
             self._pause(pause_s)
@@ -349,6 +386,8 @@ class Line(asyncio.BufferedProtocol):
             self.playout = Playout(rate, sent=round(sent_s * rate))
         self._kind = kind
         self._silence = protocol.audio(bytes(self.playout.frame_bytes), kind)
+        if self._number is not None:
+            self._pacing.use(self._number, self._silence)
 
     def _goodbye(self) -> None:
         """No UUID came: a health check, or a stranger."""

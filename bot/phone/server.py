@@ -14,7 +14,7 @@ from django.conf import settings
 from bot.phone.actions import Reason
 from bot.phone.conversation import Conversation, answer
 from bot.phone.line import Line
-from bot.phone.pacing import Ticker
+from bot.phone.pacing import Pacing
 from sessions.background import spawn
 from sessions.errors import VoiceError
 
@@ -42,7 +42,7 @@ class PhoneServer:
     def __init__(self, talking: Talking, *, max_calls: int | None = None) -> None:
         self.talking = talking
         self.max_calls = max_calls or settings.AUDIOSOCKET_MAX_CALLS
-        self.ticker = Ticker()
+        self.pacing = Pacing()
         self._networks = networks(settings.AUDIOSOCKET_ALLOW)
         self._lines: set[Line] = set()
         self._calls: dict[UUID, Conversation] = {}
@@ -71,6 +71,7 @@ class PhoneServer:
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError when the address cannot be had."""
         loop = asyncio.get_running_loop()
+        self.pacing.start()
         first = await loop.create_server(self._new_line, host, port, backlog=BACKLOG)
         self._servers = [first]
         for sock in [one.dup() for one in first.sockets for _ in range(ACCEPTS - 1)]:
@@ -89,6 +90,7 @@ class PhoneServer:
                 log.error("call.not_ended", exc_info=result)
         for line in list(self._lines):
             line.abort()
+        self.pacing.close()
 
     def cut_all(self) -> None:
         """Cut every line, from any thread: the loop hangs, and Asterisk is to know."""
@@ -97,7 +99,7 @@ class PhoneServer:
 
     def _new_line(self) -> Line:
         line = Line(
-            ticker=self.ticker,
+            pacing=self.pacing,
             identified=self._identified,
             lost=self._lines.discard,
             allows=self._allows,

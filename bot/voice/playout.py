@@ -57,27 +57,42 @@ class Playout:
         if piece.pcm:
             self._queue.append(piece)
 
-    def frame(self) -> bytes | None:
+    def frame(self, most: int | None = None) -> bytes | None:
         """The next 20 ms; None where nothing is said. A piece's last frame is filled
-        up with what follows it, or with silence."""
+        up with what follows it, or with silence; `most`: bytes of what is said that it
+        may hold."""
         begun = self.sent
         self.sent += self.frame_bytes // 2
-        if not self._queue:
+        left = self.frame_bytes if most is None else most
+        if not self._queue or not left:
             return None
         parts, missing = [], self.frame_bytes
-        while missing and self._queue:
+        while left and self._queue:
             piece = self._queue[0]
             if piece.begun is None:
                 piece.begun = begun + (self.frame_bytes - missing) // 2
-            part = piece.pcm[self._at : self._at + missing]
+            part = piece.pcm[self._at : self._at + left]
             parts.append(part)
             missing -= len(part)
+            left -= len(part)
             self._at += len(part)
             if self._at == len(piece.pcm):
                 piece.ended = self.sent - missing // 2
                 self._queue.popleft()
                 self._at = 0
         return b"".join(parts) + bytes(missing)
+
+    def ahead(self, skip: int, most: int) -> bytes:
+        """What will be said, without the first `skip` bytes of it."""
+        parts, at = [], self._at + skip
+        for piece in self._queue:
+            if most <= 0:
+                break
+            part = piece.pcm[at : at + most]
+            at = max(at - len(piece.pcm), 0)
+            most -= len(part)
+            parts.append(part)
+        return b"".join(parts)
 
     def skip(self, frames: int) -> None:
         """So many frames could not be sent in time: what is said is late by them."""

@@ -1,112 +1,173 @@
-"""The ticker, on a clock of its own: one frame per line every 20 ms, always."""
+"""Pacing, with a real pacer: what it tells is what was heard, and it may be killed."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from scene import eventually
 
-from bot.phone.pacing import FRAME_S, Ticker
+from bot.phone.orders import UNSENT
+from bot.phone.pacing import Pacing
 
-
-class Clock:
-    """Time that passes by sleeping, and by stalls."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.stalls: dict[float, float] = {}
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        for at in [at for at in self.stalls if at <= self.now]:
-            self.now += self.stalls.pop(at)
-        await asyncio.sleep(0)
+SILENCE = b"\x10\x01\x40" + bytes(320)
 
 
 @dataclass(eq=False)
 class Line:
-    clock: Clock
-    sent: list[tuple[float, int]] = field(default_factory=list)
-    broken: bool = False
+    """One that says what it is given, and counts; `ear` is its other end."""
 
-    def tick(self, *, skipped: int) -> None:
-        if self.broken:
-            raise OSError("gone")
-        self.sent.append((self.clock.now, skipped))
+    pacing: Pacing
+    fails: bool = False
+    frames: list[int] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.mouth, self.ear = socket.socketpair()
+        self.ear.settimeout(5)
+        self.number = self.pacing.add(self)
+        self.pace()
 
-async def run(ticker: Ticker, clock: Clock, *, seconds: float) -> None:
-    until = clock.now + seconds
-    while clock.now < until:  # noqa: ASYNC110 (the clock is ours)
-        await asyncio.sleep(0)
+    def pace(self) -> None:
+        self.pacing.pace(self.number, self.mouth.fileno(), SILENCE)
 
+    def paced(self, taken: int, *, skipped: int) -> None:
+        self.frames.append(taken)
+        if self.fails:
+            raise RuntimeError("a fault of ours")
 
-async def test_frames_keep_their_deadlines() -> None:
-    clock = Clock()
-    ticker = Ticker(clock=clock, sleep=clock.sleep)
-    lines = [Line(clock) for _ in range(8)]
-    for line in lines:
-        ticker.add(line)
-    await run(ticker, clock, seconds=2.0)
-    for line in lines:
-        ticker.remove(line)
-        begun = line.sent[0][0]
-        for number, (at, skipped) in enumerate(line.sent):
-            assert at == pytest.approx(begun + number * FRAME_S, abs=1e-3)
-            assert not skipped
-    assert len({round(line.sent[0][0], 4) for line in lines}) == 4, "in four groups"
+    def hang_up(self) -> None:
+        self.mouth.close()
+        self.ear.close()
 
+    @property
+    def said(self) -> int:
+        return sum(taken for taken in self.frames if taken != UNSENT)
 
-@pytest.mark.parametrize("stall_s", [0.05, 0.3, 2.0])
-async def test_after_a_stall_frames_are_skipped_and_none_is_sent_twice(
-    stall_s: float,
-) -> None:
-    clock = Clock()
-    ticker = Ticker(clock=clock, sleep=clock.sleep)
-    lines = [Line(clock) for _ in range(4)]
-    for line in lines:
-        ticker.add(line)
-    clock.stalls = {100.5: stall_s}
-    await run(ticker, clock, seconds=3.0)
-    for line in lines:
-        ticker.remove(line)
-        begun = line.sent[0][0]
-        count = 0
-        for at, skipped in line.sent:
-            count += skipped + 1
-            due = begun + (count - 1) * FRAME_S
-            assert at - due < 2 * FRAME_S, "never more than two behind"
-            assert due - at < FRAME_S, "never ahead by a frame"
+    def hears(self, frames: int) -> bytes:
+        got = b""
+        while len(got) < frames * len(SILENCE):
+            got += self.ear.recv(frames * len(SILENCE) - len(got))
+        return got
 
 
-async def test_a_broken_line_silences_no_other() -> None:
-    clock = Clock()
-    ticker = Ticker(clock=clock, sleep=clock.sleep)
-    broken, good = Line(clock, broken=True), Line(clock)
-    for line in (broken, good):
-        ticker.add(line)
-    await run(ticker, clock, seconds=0.2)
-    for line in (broken, good):
-        ticker.remove(line)
-    assert len(good.sent) >= 9
+@contextmanager
+def running() -> Iterator[Pacing]:
+    pacing = Pacing()
+    pacing.start()
+    try:
+        yield pacing
+    finally:
+        for line in list(pacing._lines.values()):
+            assert isinstance(line, Line)
+            line.hang_up()
+        pacing.close()
 
 
-async def test_it_rests_without_lines_and_begins_again() -> None:
-    clock = Clock()
-    ticker = Ticker(clock=clock, sleep=clock.sleep)
-    for _ in range(2):
-        line = Line(clock)
-        ticker.add(line)
-        await run(ticker, clock, seconds=0.1)
-        ticker.remove(line)
-        for _ in range(10):
-            await asyncio.sleep(0)
-        now = clock.now
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert clock.now == now
-        assert len(line.sent) >= 4
+def pid(pacing: Pacing) -> int:
+    assert pacing._process is not None
+    return pacing._process.pid
+
+
+async def test_what_was_heard_is_told() -> None:
+    with running() as pacing:
+        line = Line(pacing)
+        pacing.say(line.number, b"\x01" * 1_000)
+        got = await asyncio.to_thread(line.hears, 10)
+        await eventually(lambda: len(line.frames) >= 10)
+        begins = line.frames.index(320)
+        assert line.frames[begins : begins + 5] == [320, 320, 320, 40, 0]
+        assert got.replace(SILENCE[:3], b"").strip(b"\x00") == b"\x01" * 1_000
+        assert pacing.late_s < 1.0
+        assert pacing.beat_at is not None
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.13])
+async def test_hushed_the_line_knows_to_the_byte_what_was_heard(after_s: float) -> None:
+    with running() as pacing:
+        line = Line(pacing)
+        pacing.say(line.number, b"\x01" * 32_000)
+        time.sleep(after_s)  # noqa: ASYNC251 (nothing is read meanwhile)
+        pacing.hush(line.number)
+        said = line.said
+        frames = len(line.frames)
+        got = await asyncio.to_thread(line.hears, frames + 10)
+        assert got.count(b"\x01" * 320) * 320 == said
+        assert got.endswith(SILENCE * 9)
+        await eventually(lambda: len(line.frames) >= frames + 5)
+        assert line.said == said
+
+
+async def test_one_lines_fault_silences_no_other() -> None:
+    with running() as pacing:
+        Line(pacing, fails=True)
+        good = Line(pacing)
+        await asyncio.to_thread(good.hears, 10)
+        await eventually(lambda: len(good.frames) >= 10)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_pacer_that_dies_or_hangs_is_begun_anew(how: signal.Signals) -> None:
+    with running() as pacing:
+        line = Line(pacing)
+        await eventually(lambda: len(line.frames) >= 3)
+        before = pid(pacing)
+        os.kill(before, how)
+        await eventually(lambda: pid(pacing) != before)
+        count = len(line.frames)
+        await eventually(lambda: len(line.frames) >= count + 5)
+        pacing.say(line.number, b"\x01" * 640)
+        await eventually(lambda: line.said == 640)
+        with pytest.raises(ProcessLookupError):
+            os.kill(before, 0)
+
+
+async def test_a_pacer_that_hangs_hushes_nobody_and_holds_nobody_up() -> None:
+    with running() as pacing:
+        line = Line(pacing)
+        pacing.say(line.number, b"\x01" * 64_000)
+        await eventually(lambda: line.said)
+        os.kill(pid(pacing), signal.SIGSTOP)
+        begun = time.monotonic()
+        pacing.hush(line.number)
+        assert time.monotonic() - begun < 1.0
+        os.kill(pid(pacing), signal.SIGCONT)
+        said = line.said
+        count = len(line.frames)
+        await eventually(lambda: len(line.frames) >= count + 10)
+        assert line.said == said, "what went out behind it is nobody's"
+
+
+async def test_a_line_that_ends_says_its_last_and_is_closed() -> None:
+    with running() as pacing:
+        line = Line(pacing)
+        await eventually(lambda: len(line.frames) >= 3)
+        pacing.remove(line.number, last=b"\x00\x00\x00")
+        line.mouth.close()
+        got = b""
+        while data := await asyncio.to_thread(line.ear.recv, 4096):
+            got += data
+        assert got.endswith(b"\x00\x00\x00")
+        assert got[:-3] == SILENCE * (len(got) // len(SILENCE))
+        await eventually(lambda: pacing.beat_at is None)
+        line.ear.close()
+
+
+async def test_with_the_bot_goes_its_pacer_and_with_that_every_line() -> None:
+    pacing = Pacing()
+    pacing.start()
+    line, number = Line(pacing), pid(pacing)
+    await eventually(lambda: len(line.frames) >= 3)
+    line.mouth.close()
+    pacing.close()
+    while await asyncio.to_thread(line.ear.recv, 4096):
+        pass
+    line.ear.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
