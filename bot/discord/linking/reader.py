@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 DATAGRAM_BYTES = 2048
 """discord.py's measure; the largest that Discord sends are below 1500."""
+AT_ONCE = 16
+"""Packets of one connection, until the others have their turn."""
 LOOK_S = 0.5
 """At most so long the thread outlives the last connection."""
 
@@ -116,13 +118,15 @@ class SocketReader:
         return self._is_busy or not self._is_ended
 
     def _read(self) -> None:
-        """One datagram: of all sockets that have one, each has its turn."""
+        """What waits: a thread that came late has more than one to catch up with."""
         self._is_busy = True  # before looking: who stops us looks for it afterwards
         try:
-            if (sock := self._socket) is not None:
+            for _ in range(AT_ONCE):
+                if (sock := self._socket) is None:
+                    return
                 self._hand_on(sock.recv(DATAGRAM_BYTES))
         except OSError:
-            pass  # closed just now, or the other side is not there: soon again
+            pass  # that was all; or it was closed just now
         finally:
             self._is_busy = False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ SAID_WITHIN_S = 1.0
 """For the main gateway to take our word that we leave: it may be rate-limited."""
 READER_WITHIN_S = 0.5
 """For a packet that is just being read; it takes a millisecond."""
+UNREAD_BYTES = 1 << 20
+"""Room for what nobody has read yet, as far as the system lends it. A packet counts for
+a kilobyte: Linux's own share is half a second of ten who talk at once."""
 ADVISE_AFTER = 3
 RECOVERIES_MAX = 5
 """In a row, without a good frame; Craig's measure."""
@@ -210,6 +214,7 @@ class Connection(VoiceConnectionState):
         if self.socket:
             self.socket.close()
         super()._create_socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
 
     async def _abandon(self, why: Exception) -> None:
         """Ends it; whoever waits for it to connect is told why."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
-from bot.discord.linking.reader import Reading, SocketReader
+from bot.discord.linking.reader import AT_ONCE, Reading, SocketReader
 
 WITHIN_S = 5.0
 SELECT_MAX = 1024
@@ -28,10 +28,13 @@ class Pair:
     heard: queue.Queue[bytes] = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
-        self.socket, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
+        self.connect()
         self.reader = SocketReader(self, reading=self.reading)
         self.reader.register(self.heard.put)
+
+    def connect(self) -> None:
+        self.socket, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
 
     def hears(self, data: bytes) -> None:
         self.far.send(data)
@@ -111,7 +114,7 @@ def test_a_new_socket_takes_the_place_of_the_one_before(line: Line) -> None:
     pair = line.pair()
     pair.reader.resume()
     before = pair.socket, pair.far
-    pair.socket, pair.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    pair.connect()
     pair.reader.resume()
     for one in before:
         one.close()
@@ -156,6 +159,14 @@ def test_a_connection_of_a_process_with_many_files_is_read(line: Line) -> None:
     pair.socket = socket.socket(fileno=high)
     pair.reader.resume()
     pair.hears(b"hello")
+
+
+def test_what_came_while_nobody_read_is_all_read_in_order(line: Line) -> None:
+    pair = line.pair()
+    sent = [b"%d" % number for number in range(3 * AT_ONCE + 1)]
+    threading.Thread(target=lambda: [pair.far.send(data) for data in sent]).start()
+    pair.reader.resume()
+    assert [pair.heard.get(timeout=WITHIN_S) for _ in sent] == sent
 
 
 def test_the_thread_ends_with_the_last_and_begins_anew(line: Line) -> None:
