@@ -103,7 +103,7 @@ class SocketReader:
             self._reading.watch(self._socket, self._read)
 
     def pause(self) -> None:
-        """Read no more, as of the next packet."""
+        """Read no more, but for what is just being read."""
         before, self._socket = self._socket, None
         if before is not None:
             self._reading.unwatch(before)

@@ -7,6 +7,7 @@ import queue
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -39,6 +40,12 @@ class Pair:
     def hears(self, data: bytes) -> None:
         self.far.send(data)
         assert self.heard.get(timeout=WITHIN_S) == data
+
+    def is_through(self) -> None:
+        """With what it is just reading."""
+        until = time.monotonic() + WITHIN_S
+        while self.reader._is_busy:
+            assert time.monotonic() < until
 
     def close(self) -> None:
         self.reader.stop()
@@ -92,6 +99,7 @@ def test_nothing_is_read_before_it_is_asked_for_nor_while_it_rests(line: Line) -
     pair.reader.resume()
     assert pair.heard.get(timeout=WITHIN_S) == b"early"
     pair.reader.pause()
+    pair.is_through()
     pair.far.send(b"at rest")
     other.hears(b"something else")
     assert pair.heard.empty()
@@ -103,11 +111,12 @@ def test_what_was_stopped_is_dead_and_never_reads_again(line: Line) -> None:
     pair.reader.resume()
     pair.hears(b"hello")
     pair.reader.stop()
+    pair.is_through()
+    assert not pair.reader.is_alive()
     pair.reader.resume()
     pair.far.send(b"too late")
     other.hears(b"something")
     assert pair.heard.empty()
-    assert not pair.reader.is_alive()
 
 
 def test_a_new_socket_takes_the_place_of_the_one_before(line: Line) -> None:
