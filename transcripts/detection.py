@@ -100,8 +100,8 @@ class Detection:
     def _round(
         self, detector: Vad, hearings: list[Hearing], found: list[Found]
     ) -> list[Hearing]:
-        """One window of each track that has one, in calls of at most 64; the tracks
-        that may have more."""
+        """One window of each track that has one, in calls for many; the tracks that may
+        have more."""
         due: list[tuple[Hearing, Floats]] = []
         for hearing in hearings:
             window = self._spared(hearing, self._next, hearing, found)

@@ -27,8 +27,8 @@ from transcripts.vad import VadChoice
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.02
-"""At most this long new sound waits for others to share a call with."""
+TICK_S = 0.032
+"""At most this long, a window, new sound waits for others to share a call with."""
 IDLE_TICK_S = 0.1
 REPORT_EVERY_S = 1.5
 AFTER_FAULT_S = 0.1

@@ -176,7 +176,7 @@ async def test_many_tracks_share_calls(
         hearing.hear(Placed(0, np.concatenate([tone(0.5), quiet(1)]), RATE))
     await asyncio.gather(*(hearing.close() for hearing in hearings))
     assert sorted(row.participant_id for row in rows) == list(range(100))
-    assert detector.largest == 64
+    assert detector.largest == vad.BATCH
 
 
 async def test_sound_that_stops_coming_ends_the_utterance(
