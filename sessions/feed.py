@@ -40,6 +40,8 @@ class _Watched:
     flashes: dict[str, Event] = field(default_factory=dict)
     keys: list[str] = field(default_factory=lambda: ["speech"])
     followers: set[asyncio.Event] = field(default_factory=set)
+    onlookers: set[asyncio.Event] = field(default_factory=set)
+    """Those of the followers who want what passes, too."""
 
     def since(self, cursor: int) -> list[Event] | None:
         """The events after `cursor`, or None when the tail does not reach back."""
@@ -63,12 +65,15 @@ class Feed:
         return set(self._watched)
 
     async def follow(
-        self, session_id: int, *, after: int = 0
+        self, session_id: int, *, after: int = 0, passing: bool = True
     ) -> AsyncGenerator[Event, None]:
         """Every stored event above `after`, each once and in order, then what comes;
-        between them passing ones as they change. Ends only when the caller does."""
+        between them passing ones as they change, unless nobody asks for those. Ends
+        only when the caller does."""
         wake = asyncio.Event()
         watched = self._watch(session_id, wake)
+        if passing:
+            watched.onlookers.add(wake)
         cursor, shown = after, dict[str, Event]()
         try:
             while True:
@@ -81,7 +86,7 @@ class Feed:
                     cursor = event.seq
                 if cursor < watched.head and fresh:
                     continue
-                for key, event in list(watched.flashes.items()):
+                for key, event in list(watched.flashes.items()) if passing else ():
                     if shown.get(key) != event:
                         shown[key] = event
                         yield event
@@ -112,6 +117,7 @@ class Feed:
     def _unwatch(self, session_id: int, wake: asyncio.Event) -> None:
         watched = self._watched[session_id]
         watched.followers.discard(wake)
+        watched.onlookers.discard(wake)
         if not watched.followers:
             del self._watched[session_id]
 
@@ -156,7 +162,7 @@ class Feed:
 
     async def _look(self) -> None:
         heads = {pk: watched.head for pk, watched in self._watched.items()}
-        keys = {pk: watched.keys for pk, watched in self._watched.items()}
+        keys = {pk: one.keys for pk, one in self._watched.items() if one.onlookers}
         for news in await _news_since(heads, keys):
             if (watched := self._watched.get(news.session_id)) is not None:
                 _take(watched, news)
@@ -201,7 +207,7 @@ def _news_since(known: dict[int, int], keys: dict[int, list[str]]) -> list[_News
             head = fresh[-1].seq if fresh else head
             rows = Participant.objects.filter(session=session_id)
             participants = list(rows.values_list("pk", flat=True))
-        passing = flashes.current(session_id, keys[session_id])
+        passing = flashes.current(session_id, keys.get(session_id, []))
         found.append(_News(session_id, head, fresh, passing, participants))
     return found
 

@@ -39,6 +39,8 @@ def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
 def current(session_id: int, keys: list[str]) -> dict[str, Event]:
     """The flashes that stand now, by key."""
     names = {_name(session_id, key): key for key in keys}
+    if not names:
+        return {}
     try:
         found = live().get_many(names)
     except Exception:
@@ -51,8 +53,7 @@ def current(session_id: int, keys: list[str]) -> dict[str, Event]:
 def forget_old(*, wall: Callable[[], float] = time.time) -> int:
     """Delete what expired long ago; returns how many files.
 
-    Redis does this itself. The embedded file cache does not, and lists its whole folder
-    at each write.
+    Redis does this itself; where there is none, nobody else does.
     """
     gone = 0
     folder = getattr(live(), "_dir", None)

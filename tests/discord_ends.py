@@ -162,7 +162,7 @@ def _left_here(scenes: Sequence[Scene]) -> list[str]:
     left += [
         f"thread {thread.name} at {_line_of(thread)}"
         for thread in threading.enumerate()
-        if thread.name.startswith("voice-socket-reader")
+        if thread.name.startswith("voice-reading")
     ]
     here = registry()
     pks = {scene.session.pk for scene in scenes}

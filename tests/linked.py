@@ -30,7 +30,7 @@ from bot.discord.receive import Heard
 SOUND = opus((8_000 * np.sin(np.arange(48_000) / 20)).astype(np.int16))
 ANNOUNCED_EVERY = 250
 """Packets: a guest who is not known by name is known by their key."""
-THREADS = ("voice-socket-reader", "voice-keep-alive")
+THREADS = ("voice-reading", "voice-keep-alive")
 TASKS = ("discord.link", "discord.opening", "discord.keepalive", "discord.disconnect")
 THEIR_TASKS = ("Voice connector", "Voice websocket poller")
 

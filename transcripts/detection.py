@@ -5,9 +5,9 @@ Runs on one thread, which owns the ears. A bad track costs itself, never the oth
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import structlog
@@ -19,6 +19,8 @@ from transcripts.speech import Endpointing
 from transcripts.vad import BATCH, Floats, Vad, VadChoice
 
 log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 STEP_BUDGET_S = 0.05
 """A backlog is worked off in steps of this length, all tracks in turn."""
@@ -30,15 +32,18 @@ FAULTS_LOGGED = 5
 
 
 class Detection:
-    """Takes steps. `choose` loads the detector, here, because that takes its time."""
+    """Takes steps. `choose` loads the detector, here, because that takes its time;
+    `asks`: whether provisional text is asked for just now."""
 
     def __init__(
         self,
         choose: Callable[[], VadChoice],
         *,
+        asks: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._choose = choose
+        self._asks = asks
         self._clock = clock
         self._stalled_s = settings.VAD_SILENCE_MS / 1000 + STALLED_S
 
@@ -47,33 +52,43 @@ class Detection:
         detector = self._choose().vad
         found: list[Found] = []
         for hearing in hearings:
-            with self._spared(hearing):
-                self._take_in(hearing, now)
+            self._spared(hearing, self._take_in, hearing, now)
         deadline = self._clock() + STEP_BUDGET_S
-        more = True
+        more = hearings
         while more and self._clock() < deadline:
-            more = self._round(detector, hearings, found)
+            more = self._round(detector, more, found)
         if not more:
             for hearing in hearings:
-                with self._spared(hearing):
-                    found += self._look_after(hearing, now)
-        return found, more
+                found += self._spared(hearing, self._look_after, hearing, now) or ()
+        return found, bool(more)
 
-    @contextlib.contextmanager
-    def _spared(self, hearing: Hearing) -> Iterator[None]:
-        """A fault on one track costs it what was open, and the others nothing."""
+    def _spared(
+        self,
+        hearing: Hearing,
+        work: Callable[P, T],
+        *args: P.args,
+        **how: P.kwargs,
+    ) -> T | None:
+        """Work on one track, whose fault costs it what was open and the others nothing:
+        then None."""
         try:
-            yield
+            return work(*args, **how)
         except Exception:
-            hearing.faults += 1
-            if hearing.faults <= FAULTS_LOGGED:
-                log.exception("track.failed", session=hearing.track.session_id)
-            hearing.ear = new_ear()
-            if hearing.ended:
-                hearing.ear.end()
+            # Whatever it is: the other tracks go on.
+            self._lose(hearing)
+            return None
+
+    def _lose(self, hearing: Hearing) -> None:
+        hearing.faults += 1
+        if hearing.faults <= FAULTS_LOGGED:
+            log.exception("track.failed", session=hearing.track.session_id)
+        hearing.ear = new_ear()
+        if hearing.ended:
+            hearing.ear.end()
 
     def _take_in(self, hearing: Hearing, now: float) -> None:
         ending = hearing.ending  # read before the inbox: what came before it counts
+        hearing.rests = False
         if hearing.inbox:
             hearing.heard_at = now
         while hearing.inbox:
@@ -84,16 +99,17 @@ class Detection:
 
     def _round(
         self, detector: Vad, hearings: list[Hearing], found: list[Found]
-    ) -> bool:
-        """One window of each track that has one, in calls of at most 64."""
+    ) -> list[Hearing]:
+        """One window of each track that has one, in calls for many; the tracks that may
+        have more."""
         due: list[tuple[Hearing, Floats]] = []
         for hearing in hearings:
-            with self._spared(hearing):
-                if (window := self._next(hearing, found)) is not None:
-                    due.append((hearing, window))
+            window = self._spared(hearing, self._next, hearing, found)
+            if window is not None:
+                due.append((hearing, window))
         for i in range(0, len(due), BATCH):
             self._detect(detector, due[i : i + BATCH], found)
-        return bool(due)
+        return [hearing for hearing, _ in due]
 
     def _next(self, hearing: Hearing, found: list[Found]) -> Floats | None:
         ear = hearing.ear
@@ -110,28 +126,28 @@ class Detection:
         try:
             chances = detector(np.stack([window for _, window in due]), states)
         except Exception:
-            if len(due) > 1:  # one of them is bad: which?
-                for one in due:
-                    self._detect(detector, [one], found)
+            if len(due) == 1:
+                self._lose(due[0][0])
                 return
-            with self._spared(due[0][0]):
-                raise
+            for one in due:  # one of them is bad: which?
+                self._detect(detector, [one], found)
             return
         for (hearing, _), chance in zip(due, chances, strict=True):
-            with self._spared(hearing):
-                if (cut := hearing.ear.judge(float(chance))) is not None:
-                    found.append(Found(hearing, cut))
+            cut = self._spared(hearing, hearing.ear.judge, float(chance))
+            if cut is not None:
+                found.append(Found(hearing, cut))
 
     def _look_after(self, hearing: Hearing, now: float) -> list[Found]:
         ear = hearing.ear
         if not ear.speaking:
             hearing.partial_at, hearing.rev = now, 0
+            hearing.rests = True
             return []
         if now - hearing.heard_at > self._stalled_s:
             cut = ear.flush()
             return [Found(hearing, cut)] if cut else []
         due = now - hearing.partial_at >= PARTIAL_EVERY_S
-        if settings.STT_PARTIALS and due and ear.speech_s >= PARTIAL_EVERY_S:
+        if due and ear.speech_s >= PARTIAL_EVERY_S and self._asks():
             hearing.partial_at = now
             hearing.rev += 1
             return [Found(hearing, partial=ear.so_far())]

@@ -163,8 +163,9 @@ class Ear:
             rest = self._resampler.resample_chunk(np.zeros(0, np.int16), last=True)
             self._coming.append(rest)
             self._resampler, self._rate = None, RATE
-        # As much silence as ends what is open, and fills the last window.
-        self._coming.append(np.zeros(self._silence + WINDOW - 1, np.int16))
+        if self.speaking or self._ready() >= WINDOW or self.jumping:
+            # As much silence as ends what is open, and fills the last window.
+            self._coming.append(np.zeros(self._silence + WINDOW - 1, np.int16))
         self._coming.append(_Jump(position))
 
     def _resampled(self, pcm: NDArray[np.int16]) -> None:

@@ -30,6 +30,12 @@ class Hearing:
     told_s: float = 0.0  # how much of an utterance whoever watches was told of
     done_to: int = 0  # what the ear is through with
     on_their_way: list[int] = field(default_factory=list)  # cuts that are not rows yet
+    rests: bool = False  # nobody speaks, and all that came is judged
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is anything to do on it: most of the tracks are silent."""
+        return not self.rests or bool(self.inbox) or self.ending
 
     def arrive(self, frame: Frame) -> None:
         """Nothing: what is heard has a place."""

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from channels.db import database_sync_to_async
+from django.conf import settings
 
 from sessions import events
 from sessions.background import PerLoop, spawn
@@ -26,8 +27,8 @@ from transcripts.vad import VadChoice
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.02
-"""At most this long new sound waits for others to share a call with."""
+TICK_S = 0.032
+"""At most this long, a window, new sound waits for others to share a call with."""
 IDLE_TICK_S = 0.1
 REPORT_EVERY_S = 1.5
 AFTER_FAULT_S = 0.1
@@ -47,8 +48,8 @@ class Room:
     ) -> None:
         self._choose = choose
         self._clock = clock
-        self._detection = Detection(choose, clock=clock)
         self._progress = Progress(clock=clock)
+        self._detection = Detection(choose, asks=self._asks, clock=clock)
         self._hearings: list[Hearing] = []
         self._new = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -98,11 +99,13 @@ class Room:
 
     async def _listen(self, found: asyncio.Queue[Found]) -> bool:
         """One step; whether there is more to do at once."""
-        loop = asyncio.get_running_loop()
-        tracks, step = list(self._hearings), self._detection.step
+        due = [hearing for hearing in self._hearings if hearing.is_due]
+        if not due:
+            return False
+        loop, step = asyncio.get_running_loop(), self._detection.step
         try:
             found_now, more = await loop.run_in_executor(
-                self._thread, step, tracks, self._clock()
+                self._thread, step, due, self._clock()
             )
         except Exception:
             # Whatever it is, it is ours, and nobody here would be heard any more.
@@ -111,9 +114,8 @@ class Room:
             return False
         for item in found_now:
             self._hand_on(item, found)
-        for hearing in self._hearings:
+        for hearing in due:
             hearing.done_to = hearing.ear.settled
-        for hearing in list(self._hearings) if self._watchers else []:
             self._tell_watcher(hearing)
         return more
 
@@ -136,6 +138,9 @@ class Room:
         queue.put_nowait(item)
         if item.closed:
             self._hearings.remove(item.hearing)
+
+    def _asks(self) -> bool:
+        return settings.STT_PARTIALS and self._progress.is_ready
 
     async def _pause(self) -> None:
         await asyncio.sleep(TICK_S)

@@ -39,7 +39,7 @@ async def record(track: Track, cut: Cut) -> None:
     spoken = _spoken(track, cut)
     for attempt in itertools.count():
         try:
-            await database_sync_to_async(_record)(spoken)
+            await database_sync_to_async(_record)(track, spoken)
             return
         except Exception as e:
             # A locked or absent database comes back, and those behind us wait for it
@@ -63,9 +63,9 @@ def _spoken(track: Track, cut: Cut) -> utterances.Spoken:
     )
 
 
-def _record(spoken: utterances.Spoken) -> None:
+def _record(track: Track, spoken: utterances.Spoken) -> None:
     close_old_connections()
-    if unrecorded.is_forgotten(spoken.session_id):
+    if not track.recorded and unrecorded.is_forgotten(spoken.session_id):
         return
     utterances.record(spoken)
     partials.withdraw(spoken.session_id, spoken.participant_id)

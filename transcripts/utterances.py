@@ -107,21 +107,17 @@ def record(spoken: Spoken) -> None:
         if _is_covered(spoken):
             log.info("utterance.heard_again", session=spoken.session_id)
             return
-        row, is_new = Utterance.objects.get_or_create(
+        row = Utterance.objects.create(
             public_id=spoken.public_id,
-            defaults={
-                "session_id": spoken.session_id,
-                "participant_id": spoken.participant_id,
-                "start": spoken.start,
-                "end": spoken.end,
-                "audio_start": spoken.audio_start,
-                "audio": spoken.audio,
-            },
+            session_id=spoken.session_id,
+            participant_id=spoken.participant_id,
+            start=spoken.start,
+            end=spoken.end,
+            audio_start=spoken.audio_start,
+            audio=spoken.audio,
         )
-        if is_new:
-            transaction.on_commit(lambda: doorbell.ring(doorbell.DRAIN), robust=True)
-    if is_new:
-        log.info("utterance.recorded", session=spoken.session_id, utterance=row.pk)
+        transaction.on_commit(lambda: doorbell.ring(doorbell.DRAIN), robust=True)
+    log.info("utterance.recorded", session=spoken.session_id, utterance=row.pk)
 
 
 def write(line: Scripted) -> None:
@@ -142,13 +138,13 @@ def write(line: Scripted) -> None:
 
 
 def _is_covered(spoken: Spoken) -> bool:
-    """Whether other rows of this participant hold nearly all of it already."""
-    others = Utterance.objects.filter(
+    """Whether rows of this participant, itself perhaps, hold nearly all of it."""
+    rows = Utterance.objects.filter(
         participant=spoken.participant_id, end__gt=spoken.start, start__lt=spoken.end
-    ).exclude(public_id=spoken.public_id)
+    )
     covered = sum(
         min(end, spoken.end) - max(start, spoken.start)
-        for start, end in others.values_list("start", "end")
+        for start, end in rows.values_list("start", "end")
     )
     return covered >= COVERED * max(spoken.end - spoken.start, 1)
 

@@ -156,10 +156,8 @@ CACHES: dict[str, Any] = {
         }
         if REDIS_URL
         else {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "BACKEND": "sessions.livefiles.LiveFiles",
             "LOCATION": DATA_DIR / "live",
-            # Culling deletes at random: far above what a live hour needs.
-            "OPTIONS": {"MAX_ENTRIES": 20000},
         }
     ),
 }

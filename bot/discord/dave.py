@@ -52,13 +52,14 @@ class Unsealing:
 
     def opus(self, user: int, media: bytes) -> bytes | None:
         """The Opus packet that this user sent; None when it does not open."""
-        return self._plain(media) or self._opened(user, media, self._keys().session)
+        keys = self._keys()
+        return self._plain(media, keys) or self._opened(user, media, keys.session)
 
     def sender(self, members: Iterable[int], media: bytes) -> tuple[int, bytes] | None:
         """Who of these sent it, and the packet; None for all that names nobody: plain
         sound and silence, too."""
-        session = self._keys().session
-        if self._plain(media) is not None or session is None or not session.ready:
+        session, _ = keys = self._keys()
+        if self._plain(media, keys) is not None or session is None or not session.ready:
             return None
         for user in members:
             opus = self._try(user, media, session)
@@ -71,9 +72,9 @@ class Unsealing:
         """The group has new keys (op 22): failures count from nought."""
         self._in_a_row, self._is_told = 0, False
 
-    def _plain(self, media: bytes) -> bytes | None:
+    def _plain(self, media: bytes, keys: Keys) -> bytes | None:
         """The media itself where it is not encrypted."""
-        session, version = self._keys()
+        session, version = keys
         is_plain = session is None or (not version and not media.endswith(MARKER))
         if is_plain or media == SILENCE:
             self.counts.plain += 1

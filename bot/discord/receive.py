@@ -74,7 +74,7 @@ class Receiver:
         self._connection = connection
         self._sink, self._accepts = sink, accepts
         self._transport: Transport | None = None
-        self._sealed_with: tuple[str, bytes] | None = None
+        self._sealed_with: tuple[str, list[int]] | None = None
         self._unclaimed: OrderedDict[int, deque[tuple[Media, float]]] = OrderedDict()
 
     def datagram(self, data: bytes) -> None:
@@ -184,12 +184,12 @@ class Receiver:
         return Keys(connection.dave_session, connection.dave_protocol_version)
 
     def _current_transport(self) -> Transport | None:
-        """discord.py replaces the key with each connection: read anew each time."""
+        """discord.py replaces the key with each connection: looked at each time."""
         mode, key = self._connection.mode, self._connection.secret_key
         if not mode or not key:
             return None
-        sealed_with = mode, bytes(key)
-        if sealed_with != self._sealed_with:
-            self._transport = Transport(*sealed_with)
-            self._sealed_with = sealed_with
+        before = self._sealed_with
+        if before is None or before[1] is not key or before[0] != mode:
+            self._transport = Transport(mode, bytes(key))
+            self._sealed_with = mode, key
         return self._transport

@@ -235,7 +235,7 @@ class Conversation:
     async def _follow(self, after: int) -> None:
         """What the caller said, as soon as it is text; and what others ask for."""
         caller = str(self._tracks.person(Side.CALLER).public_id)
-        followed = feed().follow(self._session.pk, after=after)
+        followed = feed().follow(self._session.pk, after=after, passing=False)
         async with contextlib.aclosing(followed) as news:
             async for event in news:
                 if event.type == "transfer":

@@ -48,8 +48,11 @@ def write(session: VoiceSession, count: int) -> None:
 class Reader:
     """Somebody who follows, from wherever they were when they broke off."""
 
-    def __init__(self, feed: Feed, session: VoiceSession, *, after: int = 0) -> None:
+    def __init__(
+        self, feed: Feed, session: VoiceSession, *, after: int = 0, passing: bool = True
+    ) -> None:
         self.feed = feed
+        self.wants_passing = passing
         self.session = session
         self.after = after
         self.seen: list[int] = []
@@ -61,7 +64,9 @@ class Reader:
 
     async def _read(self) -> None:
         after = self.seen[-1] if self.seen else self.after
-        stream = self.feed.follow(self.session.pk, after=after)
+        stream = self.feed.follow(
+            self.session.pk, after=after, passing=self.wants_passing
+        )
         try:
             async for event in stream:
                 if event.seq:
@@ -82,9 +87,9 @@ class Reader:
 
 @asynccontextmanager
 async def following(
-    feed: Feed, session: VoiceSession, *, after: int = 0
+    feed: Feed, session: VoiceSession, *, after: int = 0, passing: bool = True
 ) -> AsyncIterator[Reader]:
-    reader = Reader(feed, session, after=after)
+    reader = Reader(feed, session, after=after, passing=passing)
     reader.begin()
     try:
         yield reader
@@ -230,6 +235,28 @@ async def test_passing_ones_come_change_and_are_not_repeated(
             await eventually(lambda: late.passing)
     assert [e.data["behind_s"] for e in reader.passing] == [1.0, 2.0]
     assert [e.data["behind_s"] for e in late.passing] == [2.0]
+
+
+async def test_who_wants_only_what_is_stored_costs_no_question_of_what_passes(
+    session: VoiceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    current = flashes.current
+
+    def noted(session_id: int, keys: list[str]) -> dict[str, Event]:
+        asked.append(keys)
+        return current(session_id, keys)
+
+    monkeypatch.setattr(flashes, "current", noted)
+    feed = Feed()
+    await in_db(flashes.show)(session.pk, "speech", "speech", {"behind_s": 1.0})
+    async with following(feed, session, passing=False) as reader:
+        await write(session, 1)
+        await reader.has(1)
+        assert not any(asked)
+        async with following(feed, session) as onlooker:
+            await eventually(lambda: onlooker.passing)
+        assert not reader.passing
 
 
 async def test_words_being_said_reach_one_who_reads_along(

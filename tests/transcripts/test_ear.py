@@ -64,6 +64,18 @@ def test_a_long_gap_ends_the_utterance_and_the_next_stands_behind_it() -> None:
     assert ear.closed
 
 
+def test_where_nobody_speaks_a_long_gap_costs_no_windows() -> None:
+    ear = make_ear()
+    ear.add(Placed(0, np.concatenate([tone(1.0), silence(1.0)]), 16_000))
+    assert len(hear(ear)) == 1
+    ear.add(Placed(48_000 * 61, tone(1.0), 16_000))
+    assert ear.window() is None
+    assert ear.jumping
+    ear.end()
+    (cut,) = hear(ear)
+    assert abs(cut.start - 48_000 * 61) <= 33 * 48
+
+
 def test_a_short_gap_is_silence_inside_the_utterance() -> None:
     ear = make_ear()
     ear.add(Placed(0, tone(1.0), 16_000))

@@ -13,9 +13,10 @@ from speech import voices
 
 from sessions.audio.frames import Placed
 from sessions.capture.sinks import Track
-from transcripts import scribe, vad
+from transcripts import scribe, status, vad
 from transcripts.live import Room
 from transcripts.partials import PartialRequest
+from transcripts.status import SpeechStatus
 from transcripts.utterances import Spoken
 from transcripts.vad import Floats, VadChoice, VadState
 
@@ -175,7 +176,7 @@ async def test_many_tracks_share_calls(
         hearing.hear(Placed(0, np.concatenate([tone(0.5), quiet(1)]), RATE))
     await asyncio.gather(*(hearing.close() for hearing in hearings))
     assert sorted(row.participant_id for row in rows) == list(range(100))
-    assert detector.largest == 64
+    assert detector.largest == vad.BATCH
 
 
 async def test_sound_that_stops_coming_ends_the_utterance(
@@ -188,9 +189,7 @@ async def test_sound_that_stops_coming_ends_the_utterance(
     assert len(rows) == 1
 
 
-async def test_provisional_text_is_asked_for_once_a_second_at_most(
-    room: Room, rows: list[Spoken], offers: list[PartialRequest], track: Track
-) -> None:
+async def speaks_three_seconds(room: Room, track: Track) -> None:
     hearing = room.open(track)
     began = asyncio.get_running_loop().time()
     for at in range(150):
@@ -198,9 +197,37 @@ async def test_provisional_text_is_asked_for_once_a_second_at_most(
         due = began + (at + 1) * 0.02
         await asyncio.sleep(max(due - asyncio.get_running_loop().time(), 0))
     await hearing.close()
+
+
+async def test_provisional_text_is_asked_for_once_a_second_at_most(
+    room: Room, rows: list[Spoken], offers: list[PartialRequest], track: Track
+) -> None:
+    status.report(SpeechStatus(state="ready", worker="w"))
+    await speaks_three_seconds(room, track)
     assert 1 <= len(offers) <= 3
     assert [offer.rev for offer in offers] == sorted({offer.rev for offer in offers})
     assert {offer.utterance_id for offer in offers} == {rows[0].public_id}
+
+
+async def test_provisional_text_is_not_asked_for_where_no_worker_has_a_model(
+    room: Room, rows: list[Spoken], offers: list[PartialRequest], track: Track
+) -> None:
+    status.report(SpeechStatus(state="loading", worker="w"))
+    await speaks_three_seconds(room, track)
+    assert rows
+    assert not offers
+
+
+async def test_a_track_that_rests_is_heard_when_it_goes_on(
+    room: Room, rows: list[Spoken], track: Track
+) -> None:
+    hearing = room.open(track)
+    hearing.hear(Placed(0, np.concatenate([tone(0.6), quiet(1)]), RATE))
+    await eventually(lambda: len(rows) == 1)
+    await eventually(lambda: not hearing.is_due)
+    hearing.hear(Placed(480_000, np.concatenate([tone(0.6), quiet(1)]), RATE))
+    await eventually(lambda: len(rows) == 2)
+    await hearing.close()
 
 
 async def test_real_detection_finds_real_speech(

@@ -42,7 +42,9 @@ NEEDED: dict[type, tuple[str, ...]] = {
         *("from_connection_state", "received_message", "received_binary_message"),
         *("close", "discover_ip", "poll_event", "RESUMED"),
     ),
-    SocketReader: ("pause", "resume", "stop"),
+    SocketReader: (
+        *("start", "register", "unregister", "pause", "resume", "stop"),
+    ),  # what `reader` stands in for
     ConnectionState: ("_get_voice_client",),
     discord.Client: ("_get_websocket",),
 }
@@ -115,7 +117,7 @@ class ListeningClient(discord.VoiceClient):
         await self._over.wait()
 
     async def connect(self, **how: Any) -> None:
-        """Raises what discord.py raises, AbandonedError and TooManyFilesError."""
+        """Raises what discord.py raises, and AbandonedError."""
         try:
             await super().connect(**how)
         except BaseException as e:

@@ -15,7 +15,7 @@ from bot.discord.guild import rights
 from bot.discord.linking import closes
 from bot.discord.linking.closes import Remedy
 from bot.discord.linking.connection import ListeningClient
-from bot.discord.linking.voicestate import AbandonedError, TooManyFilesError
+from bot.discord.linking.voicestate import AbandonedError
 from sessions.errors import VoiceError
 
 log = structlog.get_logger(__name__)
@@ -105,15 +105,7 @@ def _fault(error: Exception, channel: Voice, made: list[ListeningClient]) -> Voi
             return e
     if isinstance(error, discord.ConnectionClosed):
         remedy = closes.remedy(code)
-    if isinstance(error, TooManyFilesError):
-        advice = "fewer calls to a process: set SHARD_IDS"
-        log.error(
-            "discord.too_many_files",
-            guild=guild_id,
-            descriptor=error.descriptor,
-            advice=advice,
-        )
-    elif remedy is Remedy.GIVE_UP:
+    if remedy is Remedy.GIVE_UP:
         give_up(made[0].client, guild_id, code)
     else:
         why = type(error).__name__

@@ -20,6 +20,7 @@ from discord.utils import MISSING
 from discord.voice_state import ConnectionFlowState, VoiceConnectionState
 
 from bot.discord.linking import closes
+from bot.discord.linking.reader import SocketReader
 from bot.discord.linking.voicesocket import WebSocket
 from sessions.background import spawn
 
@@ -36,9 +37,10 @@ RESUME_WITHIN_S = 1.5
 SAID_WITHIN_S = 1.0
 """For the main gateway to take our word that we leave: it may be rate-limited."""
 READER_WITHIN_S = 0.5
-"""For discord.py's reader to come out of its `select`; it takes a millisecond."""
-FD_SETSIZE = 1024
-"""discord.py reads with `select`, which takes no descriptor from this on."""
+"""For a packet that is just being read; it takes a millisecond."""
+UNREAD_BYTES = 1 << 20
+"""Room for what nobody has read yet, as far as the system lends it. A packet counts for
+a kilobyte: Linux's own share is half a second of ten who talk at once."""
 ADVISE_AFTER = 3
 RECOVERIES_MAX = 5
 """In a row, without a good frame; Craig's measure."""
@@ -60,24 +62,6 @@ NEWS = (
 
 class AbandonedError(Exception):
     """This try to connect leads nowhere: a new one has to be made."""
-
-
-class TooManyFilesError(Exception):
-    """`descriptor` is one that discord.py cannot read from."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(f"Descriptor {descriptor} is beyond {FD_SETSIZE - 1}.")
-        self.descriptor = descriptor
-
-
-class _Socket(socket.socket):
-    """Wakes its reader also where it was made behind the word that we leave: else that
-    is deaf for up to 30 s, in a `select` on a socket that is no more."""
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self.shutdown(socket.SHUT_RDWR)
-        super().close()
 
 
 class Recoveries:
@@ -126,6 +110,15 @@ class Connection(VoiceConnectionState):
     _is_promised = False
     """A voice server, though we have not heard of it yet."""
     _ending: asyncio.Task[None] | None = None
+
+    @property
+    def _socket_reader(self) -> Any:
+        """Ours, from the first moment: discord.py's would be a thread."""
+        return self._reader
+
+    @_socket_reader.setter
+    def _socket_reader(self, _: Any) -> None:
+        self._reader = SocketReader(self)
 
     # --- keys -------------------------------------------------------------------------
 
@@ -216,17 +209,12 @@ class Connection(VoiceConnectionState):
         )
 
     def _create_socket(self) -> None:
-        """Refuses a socket that discord.py would spin on instead of reading it."""
-        made = _Socket(socket.AF_INET, socket.SOCK_DGRAM)
-        if (descriptor := made.fileno()) >= FD_SETSIZE:
-            made.close()
-            spawn(self._abandon(TooManyFilesError(descriptor)), name="discord.abandon")
-            return
-        made.settimeout(0)
-        before, self.socket = self.socket, made
-        if before:  # its name was told twice
-            before.close()
-        self._socket_reader.resume()
+        """discord.py's leaves the one before open where its name is told twice."""
+        self._socket_reader.pause()
+        if self.socket:
+            self.socket.close()
+        super()._create_socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
 
     async def _abandon(self, why: Exception) -> None:
         """Ends it; whoever waits for it to connect is told why."""
@@ -330,9 +318,8 @@ class Connection(VoiceConnectionState):
         await self.disconnect()
 
     async def disconnect(self, **how: Any) -> None:
-        """discord.py's leaves its reader deaf for 30 s, in a `select` on a socket that
-        is no more."""
-        self._wake_reader()
+        """discord.py's, once, whoever asks for it first."""
+        self._socket_reader.pause()
         if self._ending is None:  # a second word that we leave would end what follows
             self._ending = spawn(self._disconnect(how), name="discord.disconnect")
         await asyncio.shield(self._ending)
@@ -340,7 +327,7 @@ class Connection(VoiceConnectionState):
     async def _disconnect(self, how: dict[str, Any]) -> None:
         reader, until = self._socket_reader, time.monotonic() + READER_WITHIN_S
         reader.stop()
-        # Before its socket is closed: whoever has its number next would be waited for.
+        # Before its socket is closed: whoever has its number next would be read from.
         while reader.is_alive() and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
         await super().disconnect(**how)
@@ -353,9 +340,3 @@ class Connection(VoiceConnectionState):
             # discord.py would leave the voice gateway's line open.
             log.info("discord.not_said", guild=self.guild.id, why=type(e).__name__)
         self._expecting_disconnect = True
-
-    def _wake_reader(self) -> None:
-        self._socket_reader.pause()
-        if self.socket:
-            with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)

@@ -93,7 +93,7 @@ class Follower:
 
     async def _follow(self) -> None:
         after = min(self._lines.last_seq if self._lines else 0, self._call.mirrored_to)
-        followed = feed().follow(self._session.pk, after=after)
+        followed = feed().follow(self._session.pk, after=after, passing=False)
         async with contextlib.aclosing(followed) as news:
             async for event in news:
                 if event.type == "state" and event.data["state"] in OVER:

@@ -15,7 +15,6 @@ from fakecord.server import FakeDiscord
 from linked import Linked, left_over, linked, many_linked
 
 from bot.discord.guild.rights import MissingPermissionsError
-from bot.discord.linking import voicestate
 from bot.discord.linking.closes import TRIES
 from bot.discord.linking.joining import LinkError
 from bot.discord.linking.link import Link, Patience
@@ -189,21 +188,6 @@ async def test_a_refusal_at_the_first_try_is_told(
         await (await call.made()).open()
     assert caught.value.code == "connect_failed"
     assert errors(logs, call) == ["discord.voice"]
-    await until(lambda: call.me.voice is None)
-
-
-async def test_a_socket_that_cannot_be_read_is_refused_at_once(
-    server: FakeDiscord,
-    client: discord.Client,
-    logs: Logs,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(voicestate, "FD_SETSIZE", 3)
-    call = Linked(server, client)
-    with pytest.raises(LinkError) as caught:
-        await (await call.made()).open()
-    assert caught.value.code == "connect_failed"
-    assert errors(logs, call) == ["discord.too_many_files"]
     await until(lambda: call.me.voice is None)
 
 

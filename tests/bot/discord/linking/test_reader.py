@@ -1,0 +1,187 @@
+"""Many connections' datagrams, read on one thread."""
+
+from __future__ import annotations
+
+import fcntl
+import queue
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.discord.linking.reader import AT_ONCE, Reading, SocketReader
+
+WITHIN_S = 5.0
+SELECT_MAX = 1024
+"""`select` takes no descriptor from this on."""
+
+
+@dataclass
+class Pair:
+    """A connection's socket, and what sends to it."""
+
+    reading: Reading
+    heard: queue.Queue[bytes] = field(default_factory=queue.Queue)
+
+    def __post_init__(self) -> None:
+        self.connect()
+        self.reader = SocketReader(self, reading=self.reading)
+        self.reader.register(self.heard.put)
+
+    def connect(self) -> None:
+        self.socket, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+
+    def hears(self, data: bytes) -> None:
+        self.far.send(data)
+        assert self.heard.get(timeout=WITHIN_S) == data
+
+    def is_through(self) -> None:
+        """With what it is just reading."""
+        until = time.monotonic() + WITHIN_S
+        while self.reader._is_busy:
+            assert time.monotonic() < until
+
+    def close(self) -> None:
+        self.reader.stop()
+        self.socket.close()
+        self.far.close()
+
+
+class Line:
+    """Connections, all of them closed behind a test."""
+
+    def __init__(self) -> None:
+        self.reading = Reading()
+        self.pairs: list[Pair] = []
+
+    def pair(self) -> Pair:
+        self.pairs.append(Pair(self.reading))
+        return self.pairs[-1]
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    line = Line()
+    yield line
+    for pair in line.pairs:
+        pair.close()
+    _ended(line.reading)
+
+
+def _ended(reading: Reading) -> None:
+    if (thread := reading._thread) is not None:
+        thread.join(WITHIN_S)
+    assert reading._thread is None
+
+
+def test_all_are_read_by_one_thread(line: Line) -> None:
+    threads = set()
+    for number in range(5):
+        pair = line.pair()
+        pair.reader.register(lambda _: threads.add(threading.current_thread()))
+        pair.reader.resume()
+        pair.hears(b"%d" % number)
+        pair.hears(b"again")
+    assert len(threads) == 1
+
+
+def test_nothing_is_read_before_it_is_asked_for_nor_while_it_rests(line: Line) -> None:
+    pair, other = line.pair(), line.pair()
+    other.reader.resume()
+    pair.far.send(b"early")
+    other.hears(b"something")
+    pair.reader.resume()
+    assert pair.heard.get(timeout=WITHIN_S) == b"early"
+    pair.reader.pause()
+    pair.is_through()
+    pair.far.send(b"at rest")
+    other.hears(b"something else")
+    assert pair.heard.empty()
+
+
+def test_what_was_stopped_is_dead_and_never_reads_again(line: Line) -> None:
+    pair, other = line.pair(), line.pair()
+    other.reader.resume()
+    pair.reader.resume()
+    pair.hears(b"hello")
+    pair.reader.stop()
+    pair.is_through()
+    assert not pair.reader.is_alive()
+    pair.reader.resume()
+    pair.far.send(b"too late")
+    other.hears(b"something")
+    assert pair.heard.empty()
+
+
+def test_a_new_socket_takes_the_place_of_the_one_before(line: Line) -> None:
+    pair = line.pair()
+    pair.reader.resume()
+    before = pair.socket, pair.far
+    pair.connect()
+    pair.reader.resume()
+    for one in before:
+        one.close()
+    pair.hears(b"here")
+
+
+def test_a_socket_closed_unseen_does_not_stand_in_the_way_of_its_number(
+    line: Line,
+) -> None:
+    first = line.pair()
+    first.reader.resume()
+    number = first.socket.fileno()
+    first.socket.close()
+    second = line.pair()
+    assert second.socket.fileno() == number
+    second.reader.resume()
+    second.hears(b"hello")
+
+
+def test_a_fault_of_one_listener_costs_no_other_its_packets(line: Line) -> None:
+    def fails(_: bytes) -> None:
+        raise ValueError("a fault")
+
+    bad, good = line.pair(), line.pair()
+    bad.reader._listeners = (fails, *bad.reader._listeners)
+    for pair in (bad, good):
+        pair.reader.resume()
+    with capture_logs() as logs:
+        bad.hears(b"one")
+        good.hears(b"two")
+    assert [line["event"] for line in logs] == ["discord.datagram_failed"]
+
+
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= SELECT_MAX,
+    reason="this process may not have so many files",
+)
+def test_a_connection_of_a_process_with_many_files_is_read(line: Line) -> None:
+    pair = line.pair()
+    high = fcntl.fcntl(pair.socket, fcntl.F_DUPFD, SELECT_MAX)
+    pair.socket.close()
+    pair.socket = socket.socket(fileno=high)
+    pair.reader.resume()
+    pair.hears(b"hello")
+
+
+def test_what_came_while_nobody_read_is_all_read_in_order(line: Line) -> None:
+    pair = line.pair()
+    sent = [b"%d" % number for number in range(3 * AT_ONCE + 1)]
+    threading.Thread(target=lambda: [pair.far.send(data) for data in sent]).start()
+    pair.reader.resume()
+    assert [pair.heard.get(timeout=WITHIN_S) for _ in sent] == sent
+
+
+def test_the_thread_ends_with_the_last_and_begins_anew(line: Line) -> None:
+    for _ in range(2):
+        pair = line.pair()
+        pair.reader.resume()
+        pair.hears(b"hello")
+        pair.reader.stop()
+        _ended(line.reading)
