@@ -31,6 +31,10 @@ class Worker(Protocol):
     def work(self) -> bool:
         """Do what there is to do; False when it is done with for ever."""
 
+    @property
+    def is_unsynced(self) -> bool:
+        """Whether anything came since the last sync."""
+
     def sync(self) -> None:
         """Make what was received outlive a power cut. Called on another thread than
         `work`, perhaps once more when that is done for ever."""
@@ -74,7 +78,8 @@ class Desk:
             while not self._is_over("syncs"):
                 began = self._clock()
                 try:
-                    list(threads.map(_sync, list(self._workers)))
+                    due = [one for one in list(self._workers) if one.is_unsynced]
+                    list(threads.map(_sync, due))
                 except RuntimeError:  # the process ends, and takes no work any more
                     return
                 time.sleep(max(SYNC_S - (self._clock() - began), 0))

@@ -45,6 +45,11 @@ class Diary:
         """Whether the disk has not taken all of it yet."""
         return bool(self._waiting)
 
+    @property
+    def is_unsynced(self) -> bool:
+        """Whether a power cut would take some of it."""
+        return self._unsynced or not self._is_named
+
     def sound(self, frame: Frame) -> int:
         """Write down a frame that arrived; its number."""
         number, self._sounds = self._sounds, self._sounds + 1

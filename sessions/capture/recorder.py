@@ -117,6 +117,10 @@ class Recorder:
             self._tell(sealed, is_last=False)
         return True
 
+    @property
+    def is_unsynced(self) -> bool:
+        return self._diary.is_unsynced
+
     def sync(self) -> None:
         self._diary.sync()
 
