@@ -48,6 +48,11 @@ def visible_to(user: AbstractBaseUser) -> QuerySet[VoiceSession]:
     return stored.filter(owner=user.pk)
 
 
+def searchable_by(user: AbstractBaseUser) -> QuerySet[VoiceSession] | None:
+    """What they may search in: the same; None stands for everything."""
+    return None if getattr(user, "is_staff", False) else visible_to(user)
+
+
 def still_open(session_ids: Iterable[int]) -> set[int]:
     """Those of the sessions that take sound."""
     rows = VoiceSession.objects.filter(

@@ -1,4 +1,5 @@
-"""A real PostgreSQL for tests: on a port of its own, in a folder of its own."""
+"""A real PostgreSQL for tests: on a port of its own, in a folder of its own; and tests
+that run on SQLite and on it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import dj_database_url
+import pytest
+from django.core.management import call_command
+from django.db import connections
 from stack import free_port, listens, wait_for
 
 
@@ -55,3 +61,42 @@ def postgres_server() -> Iterator[str]:
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def default_database(known: Any) -> Iterator[None]:
+    """All threads' new connections, and this one's, go there meanwhile."""
+    before, kept = connections.settings["default"], connections["default"]
+    connections.settings["default"] = known
+    connections["default"] = connections.create_connection("default")
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = before
+        connections["default"] = kept
+
+
+@pytest.fixture(scope="session")
+def postgresql(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+    """The settings of a PostgreSQL that has our tables."""
+    with postgres_server() as address:
+        parsed = dj_database_url.parse(address)
+        known = connections.configure_settings({"default": parsed})["default"]
+        with django_db_blocker.unblock(), default_database(known):
+            call_command("migrate", verbosity=0)
+        yield known
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_database(
+    request: pytest.FixtureRequest, transactional_db: None
+) -> Iterator[None]:
+    """Once on each."""
+    if request.param == "sqlite":
+        yield
+        return
+    with default_database(request.getfixturevalue("postgresql")):
+        yield
+        with connections["default"].cursor() as cursor:
+            cursor.execute("TRUNCATE voice_sessions_voicesession CASCADE")

@@ -1,4 +1,4 @@
-"""GET …/transcript.{txt,srt,vtt,json,jsonl}: what was said, as a file."""
+"""GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels}: what was said, as a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Error(Schema):
 @router.get(
     "/{public_id}/transcript.{suffix}",
     response={401: Error, 403: Error, 404: Error},
-    summary="Transcript as txt, srt, vtt, json or jsonl",
+    summary="Transcript as txt, srt, vtt, json, jsonl, csv or labels",
 )
 def read_transcript(
     request: HttpRequest, public_id: str, suffix: str, *, download: bool = False

@@ -1,7 +1,9 @@
-"""Transcripts as files: plain text, SRT, WebVTT, JSON and JSON lines. Pure."""
+"""Transcripts as files: for people, players, programs, tables and Audacity. Pure."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -96,12 +98,34 @@ def json_(lines: Sequence[Line]) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
 
 
+def csv_(lines: Sequence[Line]) -> str:
+    """A table: seconds, the speaker, the text and its language."""
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(("start_s", "end_s", "speaker", "text", "language"))
+    for line in lines:
+        at = f"{line.start_ms / 1000:.3f}", f"{line.end_ms / 1000:.3f}"
+        rows.writerow((*at, _cell(line.speaker), _cell(line.text), line.language))
+    return table.getvalue()
+
+
+def labels(lines: Sequence[Line]) -> str:
+    """A label track of Audacity: from, to, and who said what."""
+    return "".join(
+        f"{line.start_ms / 1000:.6f}\t{line.end_ms / 1000:.6f}\t"
+        f"{_flat(line.speaker)}: {_flat(line.text)}\n"
+        for line in lines
+    )
+
+
 FORMATS: dict[str, Format] = {
     "txt": Format("text/plain; charset=utf-8", txt),
     "srt": Format("application/x-subrip; charset=utf-8", srt),
     "vtt": Format("text/vtt; charset=utf-8", vtt),
     "json": Format("application/json", json_),
     "jsonl": Format("application/x-ndjson", jsonl),
+    "csv": Format("text/csv; charset=utf-8", csv_),
+    "labels": Format("text/plain; charset=utf-8", labels),
 }
 
 
@@ -123,6 +147,12 @@ def _clock(position_ms: int, *, millis: bool = False) -> str:
 def _flat(text: str) -> str:
     """On one line: a blank line would end a cue, and a line break a speaker's line."""
     return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    """A spreadsheet takes what begins so for a formula, and would run it."""
+    flat = _flat(text)
+    return f"'{flat}" if flat.startswith(("=", "+", "-", "@")) else flat
 
 
 def _escaped(text: str) -> str:

@@ -16,4 +16,5 @@ urlpatterns = [
     path("login", LoginView.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("", include("sessions.urls")),
+    path("", include("transcripts.urls")),
 ]

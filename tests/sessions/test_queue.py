@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-import dj_database_url
 import pytest
 from channels.db import database_sync_to_async
-from django.core.management import call_command
-from django.db import connections
-from postgres import postgres_server
 from scene import NOON, a_session, at_once
 
 from sessions import deletion, events, finish, lifecycle, opening, queue
@@ -335,42 +329,7 @@ def test_all_are_served_once_and_in_order_though_holders_die() -> None:
 # --- races, on both databases -------------------------------------------------------
 
 
-@contextmanager
-def default_database(known: Any) -> Iterator[None]:
-    """All threads' new connections, and this one's, go there meanwhile."""
-    before, kept = connections.settings["default"], connections["default"]
-    connections.settings["default"] = known
-    connections["default"] = connections.create_connection("default")
-    try:
-        yield
-    finally:
-        connections["default"].close()
-        connections.settings["default"] = before
-        connections["default"] = kept
-
-
-@pytest.fixture(scope="module")
-def postgresql(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
-    with postgres_server() as address:
-        parsed = dj_database_url.parse(address)
-        known = connections.configure_settings({"default": parsed})["default"]
-        with django_db_blocker.unblock(), default_database(known):
-            call_command("migrate", "voice_sessions", verbosity=0)
-        yield known
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def _either(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[None]:
-    if request.param == "sqlite":
-        yield
-        return
-    with default_database(request.getfixturevalue("postgresql")):
-        yield
-        with connections["default"].cursor() as cursor:
-            cursor.execute("TRUNCATE voice_sessions_voicesession CASCADE")
-
-
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_fifty_at_once_are_served_one_by_one_in_order_by_eight() -> None:
     asked = [ask(n, GUILDS[n]) for n in range(50)]
     served: list[int] = []
@@ -396,7 +355,7 @@ def test_fifty_at_once_are_served_one_by_one_in_order_by_eight() -> None:
     assert not VoiceRequest.objects.exclude(state="done").exists()
 
 
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_holders_of_different_guilds_share_the_limit() -> None:
     for n in range(8):
         ask(n, GUILDS[n])
@@ -404,7 +363,7 @@ def test_holders_of_different_guilds_share_the_limit() -> None:
     assert sorted(pk is None for pk in taken) == [False] * 3 + [True] * 5
 
 
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_one_guilds_slot_goes_to_one() -> None:
     for n in range(8):
         ask(n)
@@ -412,7 +371,7 @@ def test_one_guilds_slot_goes_to_one() -> None:
     assert sorted(pk is None for pk in taken) == [False] + [True] * 7
 
 
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_who_asks_many_times_at_once_waits_once() -> None:
     answers = at_once(lambda _: ask(), threads=6)
     assert sorted(type(answer).__name__ for answer in answers) == [
@@ -421,7 +380,7 @@ def test_who_asks_many_times_at_once_waits_once() -> None:
     ]
 
 
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_a_lost_request_is_put_back_by_one() -> None:
     request = ask()
     take()
@@ -431,7 +390,7 @@ def test_a_lost_request_is_put_back_by_one() -> None:
     assert len(events.replay(session.pk, after=0)) == 1
 
 
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_a_session_is_either_failed_with_its_holder_or_goes_on() -> None:
     for n in range(6):
         request = ask(n, GUILDS[n])
@@ -451,7 +410,7 @@ def test_a_session_is_either_failed_with_its_holder_or_goes_on() -> None:
         queue.release(session.pk)
 
 
-@pytest.mark.usefixtures("_either")
+@pytest.mark.usefixtures("either_database")
 def test_a_slot_freed_by_many_at_once_is_freed_once() -> None:
     request = ask()
     take()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -123,6 +125,8 @@ def test_nothing_said_is_a_valid_file() -> None:
         "vtt": "WEBVTT\n",
         "json": '{\n  "lines": []\n}\n',
         "jsonl": "",
+        "csv": "start_s,end_s,speaker,text,language\r\n",
+        "labels": "",
     }
 
 
@@ -130,3 +134,27 @@ def test_a_cue_never_ends_before_it_shows() -> None:
     assert "00:00:01.000 --> 00:00:01.001" in exports.vtt(
         [line("x", start_ms=1000, ms=0)]
     )
+
+
+def test_a_table_is_read_back_by_a_reader_of_tables() -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].write(TALK), newline="")))
+    assert [float(row["start_s"]) for row in rows] == [
+        said.start_ms / 1000 for said in TALK
+    ]
+    assert rows[1]["speaker"] == "<Bob> & Co"
+    assert rows[2]["text"] == "first second line"
+
+
+@pytest.mark.parametrize("begins", "=+-@")
+def test_a_spreadsheet_finds_no_formula_in_what_was_said(begins: str) -> None:
+    said = line(f"{begins}1+1", speaker=f'{begins}HYPERLINK("https://x")')
+    (row,) = csv.DictReader(io.StringIO(exports.csv_([said])))
+    assert row["text"] == f"'{begins}1+1"
+    assert row["speaker"].startswith("'")
+
+
+def test_audacity_reads_a_label_a_line() -> None:
+    found = [row.split("\t") for row in FORMATS["labels"].write(TALK).splitlines()]
+    assert found[0] == ["1.200000", "2.700000", "Alice: hello team"]
+    assert [len(row) for row in found] == [3] * len(TALK)
+    assert float(found[3][0]) == (27 * HOUR_MS + 59_999) / 1000

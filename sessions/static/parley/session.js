@@ -85,6 +85,7 @@ class SessionPage {
 
   start() {
     this.listen();
+    this.goToLinked();
     this.drawState();
     this.tick();
     if (!document.hidden && (this.lastSeq || !this.isComplete)) this.feed.open();
@@ -99,11 +100,18 @@ class SessionPage {
     );
     document.addEventListener("freeze", () => this.hide());
     document.addEventListener("resume", () => this.show());
+    window.addEventListener("hashchange", () => this.goToLinked());
     window.addEventListener("pagehide", () => this.leave());
     window.addEventListener("pageshow", (event) => event.persisted && this.show());
     part("copy").addEventListener("click", () => this.copyLink());
     closeMenus();
     this.listenForEnd();
+  }
+
+  /** `#u-…` names a line: a search leads there. */
+  goToLinked() {
+    const [, id] = location.hash.match(/^#u-([0-9a-f-]{36})$/) ?? [];
+    if (id) this.transcript.goTo(id);
   }
 
   listenForEnd() {

@@ -25,6 +25,7 @@ export class Transcript {
     this.unseen = 0;
     this.readOut = false; // history is not read aloud, only what comes
     this.spoken = [];
+    this.wanted = null;
     scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     jump.addEventListener("click", () => this.jumpToLive());
     new ResizeObserver(() => this.settle()).observe(list);
@@ -67,7 +68,28 @@ export class Transcript {
     this.empty.hidden = sorted.length > 0;
     if (!this.pinned) this.unseen += added;
     this.settle();
+    this.showWanted();
     this.speak();
+  }
+
+  /** Show this line, as soon as it is here: whoever came by a link to it. */
+  goTo(id) {
+    this.wanted = id;
+    this.showWanted();
+  }
+
+  showWanted() {
+    const element = this.elements.get(this.wanted);
+    if (!element) return;
+    this.wanted = null;
+    this.pinned = false;
+    for (const other of this.list.querySelectorAll(".sought")) {
+      other.classList.remove("sought");
+    }
+    this.sought = element;
+    element.classList.add("sought");
+    element.scrollIntoView({ block: "center" });
+    this.showJump();
   }
 
   /** Draw the line at `index`; 1 when it is new on the page, else 0. */
@@ -97,6 +119,7 @@ export class Transcript {
     const tone = this.tones.of(line.participant, line.start, line.end);
     if (tone) words.append(" ", toneLabel(tone));
     element.className = line.final ? "line" : "line partial";
+    element.classList.toggle("sought", element === this.sought);
     element.dataset.slot = slot;
     element.replaceChildren(face(line.name, slot), this.heading(line), words);
   }

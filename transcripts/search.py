@@ -1,0 +1,207 @@
+"""Search over everything that was said, newest first, by the database's own means.
+
+Which sessions somebody may see is the caller's to say. `searchindex` keeps the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet
+
+from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.models import State, VoiceSession
+from transcripts.models import Utterance
+from transcripts.searchindex import CONFIGS, SIMPLE
+from transcripts.terms import Term, terms
+
+FEW = 400
+"""So many sessions are named to the index; of more, hits are looked at one by one, and
+there are enough of them."""
+BEGIN, END = "\x02", "\x03"
+"""Around what was found: signs that nobody says."""
+HEADLINE = f'StartSel="{BEGIN}", StopSel="{END}", HighlightAll=true'
+WORDS, WORDS_BEFORE = 24, 8
+"""Of a snippet, and of what is shown before the first that was found."""
+
+Snippet = tuple[tuple[str, bool], ...]
+"""Pieces of text; True: that is what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A line in which it was said."""
+
+    number: int
+    """For `before`: the hits that follow."""
+    id: UUID
+    session: UUID
+    title: str
+    source: str
+    started_at: datetime | None
+    speaker: str
+    start_ms: int
+    snippet: Snippet
+
+    @property
+    def said_at(self) -> datetime | None:
+        """By the clock; None of a session that never began."""
+        after = timedelta(milliseconds=self.start_ms)
+        return self.started_at + after if self.started_at else None
+
+
+def search(
+    query: str,
+    *,
+    sessions: QuerySet[VoiceSession] | None = None,
+    before: int | None = None,
+    most: int = 20,
+) -> list[Hit]:
+    """The newest lines that hold every term, in these sessions (None: in all)."""
+    wanted = terms(query)
+    if not wanted:
+        return []
+    by_vendor = {"sqlite": _in_sqlite, "postgresql": _in_postgresql}
+    try:
+        found = by_vendor[connection.vendor](wanted, sessions, before, most)
+    except EmptyResultSet:  # there are no such sessions
+        return []
+    return _hits(found)
+
+
+def _hits(found: Sequence[tuple[int, str]]) -> list[Hit]:
+    rows = Utterance.objects.filter(pk__in=[number for number, _ in found])
+    rows = rows.exclude(session__state=State.DELETED)
+    rows = rows.select_related("session", "participant").defer("audio", "words")
+    said = {row.pk: row for row in rows}
+    return [
+        Hit(
+            number=number,
+            id=said[number].public_id,
+            session=said[number].session.public_id,
+            title=said[number].session.title,
+            source=said[number].session.source,
+            started_at=said[number].session.started_at,
+            speaker=said[number].participant.name,
+            start_ms=said[number].start // SAMPLES_PER_MS,
+            snippet=_pieces(marked),
+        )
+        for number, marked in found
+        if number in said
+    ]
+
+
+def _pieces(marked: str) -> Snippet:
+    """`before BEGIN found END behind`, taken apart."""
+    pieces: list[tuple[str, bool]] = []
+    for part in _shortened(marked).split(BEGIN):
+        found, end, rest = part.partition(END)
+        if not end:
+            found, rest = "", part
+        pieces += [(found, True), (rest, False)]
+    return tuple(piece for piece in pieces if piece[0])
+
+
+def _shortened(marked: str) -> str:
+    """As many words as a snippet has, from a little before what was found."""
+    words = marked.split()
+    found = (number for number, word in enumerate(words) if BEGIN in word)
+    first = max(next(found, 0) - WORDS_BEFORE, 0)
+    part = " ".join(words[first : first + WORDS])
+    if part.count(BEGIN) > part.count(END):
+        part += END
+    before, behind = "…" * (first > 0), "…" * (first + WORDS < len(words))
+    return before + part + behind
+
+
+def _in_sqlite(
+    wanted: tuple[Term, ...],
+    sessions: QuerySet[VoiceSession] | None,
+    before: int | None,
+    most: int,
+) -> list[tuple[int, str]]:
+    match = "text : (" + " AND ".join(map(_fts5, wanted)) + ")"
+    conditions, values = ["transcripts_search MATCH %s"], list[Any]()
+    if sessions is not None:
+        few = list(sessions.order_by().values_list("pk", flat=True)[: FEW + 1])
+        if len(few) <= FEW:
+            match += " AND place : (" + (" OR ".join(f"s{pk}" for pk in few)) + ")"
+            if not few:
+                return []
+        else:
+            sql, given = sessions.order_by().values("pk").query.sql_with_params()
+            conditions.append(f"said.session_id IN ({sql})")
+            values += given
+    if before is not None:
+        conditions.append("transcripts_search.rowid < %s")
+        values.append(before)
+    where = " AND ".join(conditions)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT said.id, highlight(transcripts_search, 0, %s, %s)
+            FROM transcripts_search
+            JOIN transcripts_utterance said ON said.id = transcripts_search.rowid
+            WHERE {where}
+            ORDER BY transcripts_search.rowid DESC LIMIT %s
+            """,  # noqa: S608 (put together of constants)
+            [BEGIN, END, match, *values, most],
+        )
+        return list(cursor.fetchall())
+
+
+def _fts5(term: Term) -> str:
+    return f'"{term}"' + ("*" if term.is_begun else "")
+
+
+def _in_postgresql(
+    wanted: tuple[Term, ...],
+    sessions: QuerySet[VoiceSession] | None,
+    before: int | None,
+    most: int,
+) -> list[tuple[int, str]]:
+    query, values = _tsquery(wanted)
+    conditions, given = [f"search @@ ({query})"], list[Any](values)
+    if sessions is not None:
+        sql, chosen = sessions.order_by().values("pk").query.sql_with_params()
+        conditions.append(f"session_id IN ({sql})")
+        given += chosen
+    if before is not None:
+        conditions.append("id < %s")
+        given.append(before)
+    where = " AND ".join(conditions)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH found AS (
+                SELECT id, text, language FROM transcripts_utterance
+                WHERE {where} ORDER BY id DESC LIMIT %s
+            )
+            SELECT id, ts_headline(transcripts_config(language), text, {query}, %s)
+            FROM found ORDER BY id DESC
+            """,  # noqa: S608 (put together of constants)
+            [*given, most, *values, HEADLINE],
+        )
+        return list(cursor.fetchall())
+
+
+def _tsquery(wanted: tuple[Term, ...]) -> tuple[str, list[Any]]:
+    """All terms, as any of the languages would have them."""
+    ways, values = [], list[Any]()
+    for config in (SIMPLE, *CONFIGS.values()):
+        parts = []
+        for term in wanted:
+            part = f"phraseto_tsquery('{config}', %s)"
+            values.append(str(term))
+            if term.is_begun and len(term.words) == 1:
+                part = f"({part} || to_tsquery('{SIMPLE}', %s))"
+                values.append(f"{term}:*")
+            parts.append(part)
+        ways.append("(" + " && ".join(parts) + ")")
+    return " || ".join(ways), values
