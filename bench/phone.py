@@ -46,6 +46,7 @@ import uvloop
 
 if TYPE_CHECKING:
     from bot.phone.line import Line
+    from bot.phone.pacing import Paced, Pacing
 
 FRAME_S = 0.020
 FRAME_BYTES = 320
@@ -242,14 +243,26 @@ def echoing() -> type[Line]:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(audio(heard.pcm, self._kind))
 
-        def pace(self) -> None: ...
-
     return EchoLine
 
 
-async def serve_transport(port: int) -> None:
+def nobody_paces() -> Pacing:
+    """Where all that is sent is an echo."""
     from bot.phone.pacing import Pacing
 
+    class Unpaced(Pacing):
+        def start(self) -> None: ...
+        def add(self, line: Paced) -> int:
+            return 0
+
+        def pace(self, number: int, descriptor: int, silence: bytes) -> None: ...
+        def use(self, number: int, silence: bytes) -> None: ...
+        def remove(self, number: int, *, last: bytes = b"") -> None: ...
+
+    return Unpaced()
+
+
+async def serve_transport(port: int) -> None:
     class Nobody:
         def heard(self, audio: object, *, waited_s: float = 0.0) -> None: ...
         def dialled(self, symbol: str) -> None: ...
@@ -257,8 +270,7 @@ async def serve_transport(port: int) -> None:
         def sent(self, frame: bytes | None, *, skipped: int) -> None: ...
         def said(self, piece: object) -> None: ...
 
-    pacing, line = Pacing(), echoing()
-    pacing.start()
+    pacing, line = nobody_paces(), echoing()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: line(
@@ -303,6 +315,8 @@ async def serve_calls(port: int, *, talks: bool) -> None:
     talking = replace(talking, rules=replace(talking.rules, greets=False))
     await warm_up()
     phone = server.PhoneServer(talking, max_calls=2_000)
+    if not talks:
+        phone.pacing = nobody_paces()
     await phone.start("127.0.0.1", port)
     print("up", flush=True)
     await asyncio.Event().wait()
