@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
 from sessions.audio.frames import SAMPLES_PER_MS
@@ -166,33 +167,35 @@ def _in_postgresql(
     before: int | None,
     most: int,
 ) -> list[tuple[int, str]]:
-    query, values = _tsquery(wanted)
-    conditions, given = [f"search @@ ({query})"], list[Any](values)
-    if sessions is not None:
-        sql, chosen = sessions.order_by().values("pk").query.sql_with_params()
-        conditions.append(f"session_id IN ({sql})")
-        given += chosen
-    if before is not None:
-        conditions.append("id < %s")
-        given.append(before)
-    where = " AND ".join(conditions)
     with connection.cursor() as cursor:
+        query = _tsquery(cursor, wanted)
+        conditions, given = ["search @@ %s::tsquery"], list[Any]([query])
+        if sessions is not None:
+            sql, chosen = sessions.order_by().values("pk").query.sql_with_params()
+            conditions.append(f"session_id IN ({sql})")
+            given += chosen
+        if before is not None:
+            conditions.append("id < %s")
+            given.append(before)
+        where = " AND ".join(conditions)
         cursor.execute(
             f"""
             WITH found AS (
                 SELECT id, text, language FROM transcripts_utterance
                 WHERE {where} ORDER BY id DESC LIMIT %s
             )
-            SELECT id, ts_headline(transcripts_config(language), text, {query}, %s)
+            SELECT id,
+                ts_headline(transcripts_config(language), text, %s::tsquery, %s)
             FROM found ORDER BY id DESC
             """,  # noqa: S608 (put together of constants)
-            [*given, most, *values, HEADLINE],
+            [*given, most, query, HEADLINE],
         )
         return list(cursor.fetchall())
 
 
-def _tsquery(wanted: tuple[Term, ...]) -> tuple[str, list[Any]]:
-    """All terms, as any of the languages would have them."""
+def _tsquery(cursor: CursorWrapper, wanted: tuple[Term, ...]) -> str:
+    """All terms, as any of the languages has them; each way once, so that PostgreSQL
+    knows how many lines to expect."""
     ways, values = [], list[Any]()
     for config in (SIMPLE, *CONFIGS.values()):
         parts = []
@@ -204,4 +207,6 @@ def _tsquery(wanted: tuple[Term, ...]) -> tuple[str, list[Any]]:
                 values.append(f"{term}:*")
             parts.append(part)
         ways.append("(" + " && ".join(parts) + ")")
-    return " || ".join(ways), values
+    rows = ", ".join(ways)
+    cursor.execute(f"SELECT DISTINCT unnest(ARRAY[{rows}])::text", values)
+    return " | ".join(f"({way})" for (way,) in cursor.fetchall() if way)
