@@ -161,7 +161,7 @@ async def talk(phones: Phones) -> Done:
 async def broken(phones: Phones) -> Done:
     """The server is killed in the middle; the dialplan dials the other one."""
     done = Done(uuid.uuid4(), [], [])
-    lead, gap = hiss(5.5, seed=3), hiss(4.0, seed=4)
+    lead, gap = hiss(5.5, seed=3), hiss(6.0, seed=4)  # it is answered meanwhile
     caller = phones.caller(0, done.call)
     await say(done, caller, np.concatenate([lead, at_phone(BROKEN_PHRASES[0]), gap]))
     await asyncio.to_thread(phones.stack.kill, "bot")

@@ -185,7 +185,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # the bot ends it, when calls have ended
     ask_for_short_slices()
     gc.disable()  # it makes no circles
-    run(socket.socket(fileno=0))
+    with socket.socket(fileno=0) as control:
+        run(control)
 
 
 if __name__ == "__main__":
