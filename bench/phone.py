@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -44,9 +44,7 @@ import numpy as np
 import soxr
 import uvloop
 
-if TYPE_CHECKING:
-    from bot.phone.line import Line
-    from bot.phone.pacing import Paced, Pacing
+from bench._echo import echoing, nobody_paces
 
 FRAME_S = 0.020
 FRAME_BYTES = 320
@@ -229,37 +227,6 @@ async def interrupt(port: int, calls: int) -> list[dict[str, Any]]:
 
 
 # --- the servers ----------------------------------------------------------------------
-
-
-def echoing() -> type[Line]:
-    from bot.phone.line import Line
-    from bot.phone.protocol import Audio, audio
-
-    class EchoLine(Line):
-        """Sends back what comes at once, in place of silence at its pace."""
-
-        def _hear(self, heard: Audio) -> None:
-            super()._hear(heard)
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.write(audio(heard.pcm, self._kind))
-
-    return EchoLine
-
-
-def nobody_paces() -> Pacing:
-    """Where all that is sent is an echo."""
-    from bot.phone.pacing import Pacing
-
-    class Unpaced(Pacing):
-        def start(self) -> None: ...
-        def add(self, line: Paced) -> int:
-            return 0
-
-        def pace(self, number: int, descriptor: int, silence: bytes) -> None: ...
-        def use(self, number: int, silence: bytes) -> None: ...
-        def remove(self, number: int, *, last: bytes = b"") -> None: ...
-
-    return Unpaced()
 
 
 async def serve_transport(port: int) -> None:
