@@ -128,33 +128,43 @@ def _in_sqlite(
     most: int,
 ) -> list[tuple[int, str]]:
     match = "text : (" + " AND ".join(map(_fts5, wanted)) + ")"
-    conditions, values = ["transcripts_search MATCH %s"], list[Any]()
     if sessions is not None:
         few = list(sessions.order_by().values_list("pk", flat=True)[: FEW + 1])
         if len(few) <= FEW:
             match += " AND place : (" + (" OR ".join(f"s{pk}" for pk in few)) + ")"
             if not few:
                 return []
-        else:
-            sql, given = sessions.order_by().values("pk").query.sql_with_params()
-            conditions.append(f"said.session_id IN ({sql})")
-            values += given
-    if before is not None:
-        conditions.append("transcripts_search.rowid < %s")
-        values.append(before)
-    where = " AND ".join(conditions)
+            sessions = None  # the index knows them
+    number = "transcripts_search.rowid"  # the index begins there
+    where, values = _narrowed(sessions, before, number=number)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT said.id, highlight(transcripts_search, 0, %s, %s)
             FROM transcripts_search
             JOIN transcripts_utterance said ON said.id = transcripts_search.rowid
-            WHERE {where}
+            WHERE transcripts_search MATCH %s {where}
             ORDER BY transcripts_search.rowid DESC LIMIT %s
             """,  # noqa: S608 (put together of constants)
             [BEGIN, END, match, *values, most],
         )
         return list(cursor.fetchall())
+
+
+def _narrowed(
+    sessions: QuerySet[VoiceSession] | None, before: int | None, *, number: str
+) -> tuple[str, list[Any]]:
+    """To these sessions and what came before: more conditions, and their values.
+    `number` is the column that `before` is one of."""
+    where, values = "", list[Any]()
+    if sessions is not None:
+        sql, given = sessions.order_by().values("pk").query.sql_with_params()
+        where += f" AND said.session_id IN ({sql})"
+        values += given
+    if before is not None:
+        where += f" AND {number} < %s"
+        values.append(before)
+    return where, values
 
 
 def _fts5(term: Term) -> str:
@@ -169,26 +179,20 @@ def _in_postgresql(
 ) -> list[tuple[int, str]]:
     with connection.cursor() as cursor:
         query = _tsquery(cursor, wanted)
-        conditions, given = ["search @@ %s::tsquery"], list[Any]([query])
-        if sessions is not None:
-            sql, chosen = sessions.order_by().values("pk").query.sql_with_params()
-            conditions.append(f"session_id IN ({sql})")
-            given += chosen
-        if before is not None:
-            conditions.append("id < %s")
-            given.append(before)
-        where = " AND ".join(conditions)
+        where, values = _narrowed(sessions, before, number="said.id")
         cursor.execute(
             f"""
             WITH found AS (
-                SELECT id, text, language FROM transcripts_utterance
-                WHERE {where} ORDER BY id DESC LIMIT %s
+                SELECT said.id, said.text, said.language
+                FROM transcripts_utterance said
+                WHERE said.search @@ %s::tsquery {where}
+                ORDER BY said.id DESC LIMIT %s
             )
             SELECT id,
                 ts_headline(transcripts_config(language), text, %s::tsquery, %s)
             FROM found ORDER BY id DESC
             """,  # noqa: S608 (put together of constants)
-            [*given, most, query, HEADLINE],
+            [query, *values, most, query, HEADLINE],
         )
         return list(cursor.fetchall())
 

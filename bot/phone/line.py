@@ -113,10 +113,6 @@ class Line(asyncio.BufferedProtocol):
         """Of what we send, in samples a second: that of what we hear."""
         return self.playout.rate
 
-    @property
-    def _is_closing(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
-
     # --- asyncio's ------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -223,9 +219,10 @@ class Line(asyncio.BufferedProtocol):
 
     def pace(self) -> None:
         """Ask for our frames, silent ones until something is said."""
-        if self._transport is None or self._number is None or self._is_closing:
+        if self._transport is None or self._transport.is_closing():
             return
-        if (sock := self._transport.get_extra_info("socket")) is not None:
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and self._number is not None:
             self._pacing.pace(self._number, sock.fileno(), self._silence)
             self._handed = 0
             self._hand_over()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from scene import NOON, a_session
+from spoken_lines import said
 
-from sessions.models import Participant, State, VoiceSession
+from sessions.models import State, VoiceSession
 from transcripts import search as searching
 from transcripts import searchindex
-from transcripts.models import Utterance, UtteranceState
+from transcripts.models import Utterance
 from transcripts.search import Hit, search
 
 pytestmark = pytest.mark.usefixtures("either_database")
@@ -17,24 +18,6 @@ pytestmark = pytest.mark.usefixtures("either_database")
 
 def a_talk(title: str = "Monday") -> VoiceSession:
     return a_session(State.READY, title=title)
-
-
-def said(
-    session: VoiceSession, text: str, *, at_s: int = 0, language: str = "en"
-) -> Utterance:
-    person, _ = Participant.objects.get_or_create(
-        session=session, key="ada", defaults={"name": "Ada"}
-    )
-    return Utterance.objects.create(
-        session=session,
-        participant=person,
-        start=at_s * 48_000,
-        end=(at_s + 1) * 48_000,
-        audio_start=at_s * 48_000,
-        state=UtteranceState.DONE,
-        text=text,
-        language=language,
-    )
 
 
 def texts(hits: list[Hit]) -> list[str]:

@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from scene import a_session, a_user
+from spoken_lines import said
 
-from sessions.models import Participant, State, VoiceSession
-from transcripts.models import Utterance, UtteranceState
+from sessions.models import State
 from transcripts.views import PER_PAGE
 
 pytestmark = pytest.mark.django_db
@@ -26,21 +26,6 @@ def browser(ada: User) -> Client:
     client = Client()
     client.force_login(ada)
     return client
-
-
-def said(session: VoiceSession, text: str, *, at_s: int = 0) -> Utterance:
-    person, _ = Participant.objects.get_or_create(
-        session=session, key="ben", defaults={"name": "Ben"}
-    )
-    return Utterance.objects.create(
-        session=session,
-        participant=person,
-        start=at_s * 48_000,
-        end=(at_s + 1) * 48_000,
-        audio_start=at_s * 48_000,
-        state=UtteranceState.DONE,
-        text=text,
-    )
 
 
 def page(browser: Client, **query: str) -> str:
