@@ -48,8 +48,11 @@ requirements: $(UV) ## write requirements.txt anew from the lock
 $(UV):
 	@bash .ci/get-uv $(UV_VERSION)
 
-.venv/run.done: $(UV) uv.lock
+node_modules/done: $(UV) package-lock.json
+	@bash .ci/frontend && touch $@
+
+.venv/run.done: $(UV) uv.lock node_modules/done
 	@bash .ci/sync --no-dev && touch $@
 
-.venv/dev.done: $(UV) uv.lock
+.venv/dev.done: $(UV) uv.lock node_modules/done
 	@bash .ci/sync && touch $@ .venv/run.done

@@ -67,6 +67,8 @@ LATE_S = 1.0
 WINDOW_S = 60.0
 """Of what the bot tells of its lag."""
 SETTLE_S = 2.0
+STOP_S = 60.0
+"""Until a bot that was behind has written everything down."""
 KEYS = """
 import json
 from sessions.models import Participant
@@ -402,7 +404,8 @@ def main() -> int:
             except BaseException:
                 print(bot.log("bot")[-3000:])
                 raise
-            bot.stop_one("bot")
+            took_s = bot.stop_one("bot", within_s=STOP_S)
+            print(f"stopped in {took_s:.1f} s")
             read_recordings(bot, crowd, found)
             holds = report(found, crowd, calls, beats)
             complain(bot)

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from sessions import events
 from sessions.errors import SessionEndedError
-from sessions.models import ERASED, Participant, Source, VoiceSession
+from sessions.models import ERASED, Participant, Source, State, VoiceSession
 from sessions.names import clean
 
 if TYPE_CHECKING:
@@ -55,16 +55,20 @@ def clean_name(raw: str) -> str:
     return clean(raw, longest=NAME_MAX)
 
 
-def join(session_id: int, *, key: str, name: str, connection: str) -> Participant:
+def join(
+    session_id: int, *, key: str, name: str, connection: str, was_heard: bool = False
+) -> Participant:
     """The person `key`, now held by `connection`: made on the first, found after that.
 
-    A newer connection takes the person over from an older one. Raises
+    A newer connection takes the person over from an older one. Whoever was heard
+    before the stop was seen still joins: their words only waited. Raises
     SessionEndedError when the session takes no more sound.
     """
     with transaction.atomic():
         # Locks the row: nobody joins between the stop and the last one leaving.
         session = VoiceSession.objects.select_for_update().get(pk=session_id)
-        if not session.is_open:
+        takes_them = session.state == State.ACTIVE if was_heard else session.is_open
+        if not takes_them:
             raise SessionEndedError
         name = clean_name(name) or f"Guest {session.participants.count() + 1}"
         person, _ = Participant.objects.get_or_create(

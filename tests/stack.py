@@ -156,13 +156,13 @@ class Stack:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def stop_one(self, name: str) -> float:
+    def stop_one(self, name: str, *, within_s: float = STOP_S) -> float:
         """SIGTERM one process, alone; how long it took to go, in seconds."""
         process = self.processes.pop(name)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(STOP_S)
+            process.wait(within_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -109,6 +109,16 @@ TEMPLATES: list[dict[str, Any]] = [
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
+# What pages load from npm: `make run` installs it.
+NODE_MODULES = BASE_DIR / "node_modules"
+STATICFILES_DIRS = [
+    (name, package)
+    for name, package in (
+        ("htmx", NODE_MODULES / "htmx.org" / "dist"),
+        ("wavesurfer", NODE_MODULES / "wavesurfer.js" / "dist"),
+    )
+    if package.is_dir()
+]
 WHITENOISE_USE_FINDERS = True  # no collectstatic step on a single machine
 WHITENOISE_AUTOREFRESH = DEBUG
 

@@ -115,6 +115,7 @@ class Conversation:
         self._tell_ended, self._tell_closed, self._tell_deaf = ended, closed, deaf
         self._clock = clock
         self._spoken_at = clock()
+        self._late: list[asyncio.Task[None]] = []
         self._early: deque[Heard] = deque(maxlen=EARLY_MAX)
         self._switch = threading.Lock()  # of who hears: the reader's thread, the loop
         self._tracks: DiscordTracks | None = None
@@ -264,6 +265,11 @@ class Conversation:
             self._closing = spawn(self._close(), name="discord.close")
         await asyncio.shield(self._closing)
 
+    async def settled(self) -> None:
+        """Until also that is done for which the end did not wait."""
+        if self._late:
+            await asyncio.wait(self._late)
+
     async def epilogue(self) -> None:
         """The last lines become text behind the end."""
         if self._follower is not None:
@@ -317,6 +323,7 @@ class Conversation:
             task = spawn(step(), name=f"discord.{step.__name__.strip('_')}")
             _, late = await asyncio.wait([task], timeout=within_s)
             if late:
+                self._late.append(task)
                 log.warning("discord.step_late", step=step.__name__, call=self.call.pk)
         self._hosting.close()
         self._tell_closed(self)

@@ -150,7 +150,8 @@ class Endings:
         task.add_done_callback(self._tasks.discard)
 
     async def finish(self, *, within_s: float) -> None:
-        """The process ends: wait for what is to be said, but for no last lines."""
+        """The process ends: wait for what was heard and is not written down yet, and
+        for what is to be said, but for no last lines."""
         self._is_hurried = True
         for call in self._last:
             call.hurry()
@@ -169,6 +170,7 @@ class Endings:
             await self._tell(call, reason)
         finally:
             await call.epilogue()
+            await call.settled()
             self._last.discard(call)
 
     async def conclude(self, call: Conversation, panel: Panel) -> None:

@@ -86,7 +86,7 @@ class DiscordTracks:
     async def leave(self) -> None:
         """Write down what was heard, and take everybody off the list. May be called
         again."""
-        self._inbox.take_all()
+        await self._inbox.drained()
         self._is_closed = True
         if self._openings:
             await asyncio.wait(self._openings)
@@ -95,7 +95,7 @@ class DiscordTracks:
 
     async def left(self, user: int) -> None:
         """One of them has gone: their fragment can be made while the others go on."""
-        self._inbox.take_all()  # their last words are not a new speaker's
+        await self._inbox.drained()  # their last words are not a new speaker's
         speaker = self._speakers.pop(user, None)
         if speaker is not None:
             await self._close(speaker)
@@ -146,6 +146,7 @@ class DiscordTracks:
             key=f"discord:{speaker.user}",
             name=self._name_of(speaker.user),
             connection=speaker.connection,
+            was_heard=True,
         )
 
     def _hold(self, speaker: _Speaker, person: Participant) -> Held[PacketCapture]:

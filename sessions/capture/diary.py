@@ -16,6 +16,7 @@ from sessions import spool
 from sessions.audio import journal
 from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
+from sessions.capture.writing import write
 from sessions.outages import Outage
 from sessions.spool import Folder
 
@@ -111,7 +112,7 @@ class Diary:
     def _rest_of(self, data: bytes) -> bytes:
         """Write it; what the disk did not take."""
         try:
-            taken = os.write(self._descriptor, data)
+            taken = write(self._descriptor, data)
         except OSError:
             _disk.began()
             return data

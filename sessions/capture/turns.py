@@ -13,7 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import structlog
+
 from sessions.background import PerLoop
+
+log = structlog.get_logger(__name__)
 
 TURN_S = 0.005
 T = TypeVar("T")
@@ -75,6 +79,7 @@ class Inbox(Generic[T]):
         self._turns = of
         self._waiting: deque[T] = deque()
         self._has_asked = False
+        self._taken = 0
 
     def put(self, one: T) -> None:
         """On any thread: the loop is woken once for many."""
@@ -89,17 +94,34 @@ class Inbox(Generic[T]):
         return self._waiting[0] if self._waiting else None
 
     def pop(self) -> T:
+        self._taken += 1
         return self._waiting.popleft()
 
     def take_all(self) -> None:
-        """Now, on the loop: nothing waits behind this."""
+        """Now, on the loop, which stands still for it."""
         self._take_some(lambda: False)
+
+    async def drained(self) -> None:
+        """Until what waits now has been taken: in turns, as always."""
+        last = self._taken + len(self._waiting)
+        is_done = asyncio.Event()
+
+        def look(_: Callable[[], bool]) -> bool:
+            if self._taken >= last:
+                is_done.set()
+            return not is_done.is_set()
+
+        self._turns.ask(look)
+        await is_done.wait()
 
     def _take_some(self, is_over: Callable[[], bool]) -> bool:
         """What waits, until it is enough for now; whether some is left."""
         self._has_asked = False  # before looking: what comes now asks again
         while self._waiting:
-            self._take(self._waiting.popleft())
+            try:
+                self._take(self.pop())
+            except Exception:  # what comes behind it is still taken
+                log.exception("capture.not_taken")
             if is_over():
                 break
         self._has_asked = bool(self._waiting)

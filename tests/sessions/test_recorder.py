@@ -6,7 +6,6 @@ import asyncio
 import errno
 import io
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -188,14 +187,14 @@ async def test_a_full_disk_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
     speaker = await a_speaker()
     speaker.says(speech(1.0))
     is_full = True
-    write = os.write
+    write = diary.write
 
     def writes(descriptor: int, data: bytes) -> int:
         if is_full:
             raise OSError(errno.ENOSPC, "no space left")
         return write(descriptor, data)
 
-    monkeypatch.setattr(diary.os, "write", writes)
+    monkeypatch.setattr(diary, "write", writes)
     speaker.says(speech(1.0))
     assert isinstance(speaker.recorder, Recorder)
     assert speaker.recorder.settled() == 0

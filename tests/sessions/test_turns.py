@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from scene import Clock, eventually
 
-from sessions.capture.turns import TURN_S, Turns
+from sessions.capture.turns import TURN_S, Inbox, Turns
 
 
 class Call:
@@ -88,3 +88,42 @@ async def test_one_that_fails_costs_the_others_nothing(clock: Clock) -> None:
     turns.ask(call.works)
     await eventually(lambda: not call.waiting)
     assert told == ["this call is broken"]
+
+
+async def test_what_waits_now_is_taken_in_turns_and_what_comes_later_later(
+    clock: Clock,
+) -> None:
+    took: list[int] = []
+
+    def take(one: int) -> None:
+        clock.passes(0.001)
+        took.append(one)
+
+    inbox = Inbox(take, of=Turns(clock))
+    for one in range(100):
+        inbox.put(one)
+    draining = asyncio.create_task(inbox.drained())
+    seen = set()
+    while not draining.done():
+        await asyncio.sleep(0)
+        inbox.put(-1)
+        seen.add(len(took))
+    assert [one for one in took if one >= 0] == list(range(100))
+    assert len(seen) > 10, "the loop stood still"
+    assert len(took) < 200
+    await Inbox(take, of=Turns(clock)).drained()
+
+
+async def test_what_cannot_be_taken_holds_nothing_up(clock: Clock) -> None:
+    took: list[int] = []
+
+    def take(one: int) -> None:
+        if one == 3:
+            raise ValueError(one)
+        took.append(one)
+
+    inbox = Inbox(take, of=Turns(clock))
+    for one in range(10):
+        inbox.put(one)
+    await inbox.drained()
+    assert took == [0, 1, 2, 4, 5, 6, 7, 8, 9]

@@ -17,7 +17,7 @@ from scene import Listener, an_open_session, eventually
 from bot.discord import tracks
 from bot.discord.receive import Heard
 from bot.discord.tracks import DiscordTracks
-from sessions import finish, participants
+from sessions import finish, lifecycle, participants
 from sessions.capture.registry import Stop, registry
 from sessions.capture.sinks import Track
 from sessions.errors import SessionEndedError
@@ -161,3 +161,13 @@ async def test_the_loop_goes_on_while_much_waits(ears: Ears) -> None:
     assert len(ears.of["Ada"].arrived) < 1_500
     await call.leave()
     assert len(ears.of["Ada"].arrived) == 3_001
+
+
+async def test_who_was_heard_before_the_stop_is_written_down(ears: Ears) -> None:
+    """However long their first words waited for their turn."""
+    call = await a_call()
+    assert await in_db(lifecycle.request_stop)(call._session.pk)
+    says(call, ADA, encoded(babble(48_000)))
+    await call.leave()
+    assert sum(len(p.pcm) for p in ears.of["Ada"].heard) == 48_000
+    assert not await Participant.objects.exclude(held_by="").aexists()
