@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from django.conf import settings
 
+from bot.draining import Draining
 from bot.health import Health
 from bot.housekeeping import keep_house
 from bot.lag import lag_watched
@@ -44,14 +45,14 @@ class NoDiscordError(Exception):
 
 
 async def run(only: Only | None = None) -> None:
-    """Run until SIGINT or SIGTERM, then end in order. Raises NoPhoneError and
-    NoDiscordError."""
-    stop = asyncio.Event()
+    """Run until SIGINT or SIGTERM, let calls finish for DRAIN_S, then end in order.
+    Raises NoPhoneError and NoDiscordError."""
+    draining = Draining(within_s=settings.DRAIN_S)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, draining.ask)
     fatal: asyncio.Future[None] = loop.create_future()
-    fatal.add_done_callback(lambda _: stop.set())
+    fatal.add_done_callback(lambda _: draining.hurry())
     async with contextlib.AsyncExitStack() as parts:
         phone = None
         if only is not Only.DISCORD and settings.AUDIOSOCKET_PORT:
@@ -62,7 +63,10 @@ async def run(only: Only | None = None) -> None:
         if settings.BOT_HEALTH_PORT:
             await parts.enter_async_context(_health(phone, discord))
         log.info("bot.started")
-        await keep_house(stop)
+        hosts = [phone, discord.operator if discord else None]
+        end = spawn(draining.run([h for h in hosts if h is not None]), name="drain")
+        await keep_house(draining.is_over)
+        await end
     await registry().shut_down()
     log.info("bot.stopped")
     if fatal.done():

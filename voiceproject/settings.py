@@ -324,6 +324,8 @@ CALL_GREETING_INTERRUPTIBLE = envbool("CALL_GREETING_INTERRUPTIBLE", default=Fal
 # Where the bot process says how it is.
 BOT_HEALTH_HOST = envstr("BOT_HEALTH_HOST", "127.0.0.1")
 BOT_HEALTH_PORT = envint("BOT_HEALTH_PORT", 8080)
+# How long a bot that is to stop lets the calls that run finish by themselves.
+DRAIN_S = envfloat("DRAIN_S", 0.0)
 
 # --- discord ----------------------------------------------------------------------
 

@@ -128,6 +128,14 @@ class Operator:
         """Serve the queue until cancelled: once what a start found is recovered."""
         await self._serving.run()
 
+    @property
+    def active(self) -> int:
+        return len(self._calls)
+
+    def drain(self) -> None:
+        """Begin no more calls; those that run go on."""
+        self._serving.drain()
+
     async def shut_down(self) -> None:
         """End every call in order; who waits goes on waiting, in the database."""
         self._is_closing = True

@@ -94,6 +94,10 @@ class Serving:
                     await self._turn.wait()
             self._turn.clear()
 
+    def drain(self) -> None:
+        """Nobody is called any more; who waits, waits for the next process."""
+        self._is_closing = True
+
     async def close(self, *, within_s: float) -> None:
         """Nobody is served any more. Who waits goes on waiting, in the database; so
         does whoever was called just now and has got nothing yet."""

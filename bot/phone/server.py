@@ -79,6 +79,15 @@ class PhoneServer:
             self._servers.append(again)
         log.info("phone.listening", host=host, port=self.port)
 
+    @property
+    def active(self) -> int:
+        return len(self.conversations)
+
+    def drain(self) -> None:
+        """No new calls: Asterisk dials the next server. Those that run go on."""
+        for server in self._servers:
+            server.close()
+
     async def shut_down(self) -> None:
         """No new calls; those that run end in order, their sound written down."""
         self.is_closing = True

@@ -81,6 +81,19 @@ class Bucket:
         except NotStoredError as e:
             raise NoBucketError from e
 
+    def make(self) -> bool:
+        """Make it where there is none; whether it was made. Raises StorageError."""
+        try:
+            self.must_exist()
+        except NoBucketError:
+            where = self.options.region
+            more: dict[str, Any] = {}
+            if where != "us-east-1":  # Amazon's first takes no name
+                more["CreateBucketConfiguration"] = {"LocationConstraint": where}
+            self.do(lambda: self.client.create_bucket(Bucket=self.name, **more))
+            return True
+        return False
+
 
 def blocks(body: Any) -> Iterator[bytes]:
     """All of a body. botocore raises when it is shorter than was announced."""

@@ -42,6 +42,10 @@ class S3Storage:
     def __init__(self, options: S3Options) -> None:
         self._bucket = Bucket(options)
 
+    def found(self) -> bool:
+        """Make the bucket where there is none; whether it was made."""
+        return self._bucket.make()
+
     def put(self, key: str, path: Path, *, content_type: str) -> Stored:
         wanted = content(path)
         # Looking first spares the body, and is the only guard with servers that know

@@ -1,0 +1,249 @@
+"""The containers' file: what it names is there, what it starts runs and is well."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+from postgres import postgres_server
+from stack import MODEL, ROOT, free_port, redis_server, wait_for
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+OURS = {
+    name: service
+    for name, service in COMPOSE["services"].items()
+    if service["image"].startswith("parley")
+}
+NOT_SETTINGS = {"Q_CLUSTER_NAME"}
+"""django-q's own."""
+RUNNING = ("web", "bot", "phone", "stt", "media")
+DOMAINS = {"DOMAIN": "parley.example.org", "STORAGE_DOMAIN": "files.example.org"}
+
+
+def settings_known() -> set[str]:
+    source = (ROOT / "voiceproject" / "settings.py").read_text()
+    return set(re.findall(r'\benv\w+\(\s*"([A-Z0-9_]+)"', source))
+
+
+def substituted(value: str) -> str:
+    """As compose reads `${NAME}`, `${NAME:-otherwise}` and `${NAME:?why}`."""
+
+    def found(match: re.Match[str]) -> str:
+        name, _, otherwise = match[1].partition(":-")
+        return DOMAINS.get(name.partition(":?")[0], otherwise)
+
+    return re.sub(r"\$\{([^}]+)\}", found, value)
+
+
+def test_every_variable_is_a_setting() -> None:
+    known = settings_known()
+    for name, service in OURS.items():
+        for variable in service["environment"]:
+            plain = variable.removesuffix("_FILE")
+            assert plain in known | NOT_SETTINGS, f"{name}: {variable}"
+
+
+def test_every_secret_is_a_file_that_is_made(tmp_path: Path) -> None:
+    script = ROOT / "docs" / "deploy" / "secrets.sh"
+    for _ in range(2):  # once more changes nothing
+        subprocess.run(["bash", script, tmp_path / "secrets"], check=True, timeout=60)
+        made = {
+            path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()
+        }
+    assert made.keys() == COMPOSE["secrets"].keys()
+    for name, secret in COMPOSE["secrets"].items():
+        assert secret["file"] == f"./secrets/{name}"
+    assert made["postgres_password"] in made["database_url"]
+    assert made["s3_secret_access_key"] in made["s3_users"]
+    empty = {name for name, content in made.items() if not content}
+    assert empty == {"discord_token"}
+    used = {
+        Path(str(value)).name
+        for service in OURS.values()
+        for variable, value in service["environment"].items()
+        if variable.endswith("_FILE")
+    }
+    assert used <= COMPOSE["secrets"].keys()
+
+
+def test_what_a_service_reads_is_given_to_it() -> None:
+    for name, service in OURS.items():
+        for variable, value in service["environment"].items():
+            if variable.endswith("_FILE"):
+                assert Path(value).name in service["secrets"], f"{name}: {variable}"
+
+
+def test_every_service_is_bounded_and_looked_after() -> None:
+    for name, service in COMPOSE["services"].items():
+        if name == "prepare":
+            continue
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+        if name not in OURS:
+            assert re.search(r":\d+\.\d+", service["image"]), f"{name} is not pinned"
+    volumes = {
+        volume.split(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+        if not volume.startswith("./")
+    }
+    assert volumes == COMPOSE["volumes"].keys()
+
+
+def test_the_image_has_what_it_copies_and_runs_as_nobody_special() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [shlex.split(line)[1:] for line in lines if line.startswith("COPY")]
+    here = [path for words in copied if "--from" not in words[0] for path in words[:-1]]
+    assert here
+    for path in here:
+        assert (ROOT / path).exists(), path
+    taken = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{path}" for path in here} <= set(taken)
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert users[-1] != "root"
+    bases = [line.split()[1] for line in lines if line.startswith("FROM")]
+    assert all(re.search(r":\d+\.\d+\.\d+", base) for base in bases if ":" in base)
+    (uv,) = re.findall(r"UV_VERSION := (\S+)", (ROOT / "Makefile").read_text())
+    assert any(f"uv=={uv}" in line for line in lines)
+
+
+class Machine:
+    """The services, started by hand where there are no containers: the same commands
+    and variables, but for where things lie on this machine."""
+
+    def __init__(self, folder: Path, here: dict[str, str]) -> None:
+        self.folder = folder
+        self._here = here
+        self._ports = {
+            "WEB_PORT": str(free_port()),
+            "AUDIOSOCKET_PORT": str(free_port()),
+        }
+        self._health = {name: str(free_port()) for name in RUNNING}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def environment(self, name: str) -> dict[str, str]:
+        theirs = {
+            variable: substituted(str(value))
+            for variable, value in OURS[name]["environment"].items()
+        }
+        moved = {
+            variable: value
+            for variable, value in (self._here | self._ports).items()
+            if theirs.get(variable, "0") != "0"
+        }
+        if "BOT_HEALTH_PORT" in theirs:
+            moved["BOT_HEALTH_PORT"] = self._health[name]
+        plain = {n: os.environ[n] for n in ("PATH", "HOME", "LANG") if n in os.environ}
+        return (
+            plain
+            | theirs
+            | moved
+            | {
+                "DATA_DIR": str(self.folder / "data"),
+                "SUPERVISOR_PID": str(os.getpid()),
+                "STT_MODEL": str(MODEL),
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        )
+
+    def run(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self.environment(name),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, name: str) -> None:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "manage.py", *OURS[name]["command"]],
+                cwd=ROOT,
+                env=self.environment(name),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def is_well(self, name: str) -> bool:
+        words = OURS[name]["healthcheck"]["test"]
+        assert words[:3] == ["CMD", "python", "manage.py"]
+        return self.run(name, words[3:]).returncode == 0
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, name: str) -> int:
+        process = self._running.pop(name)
+        process.terminate()
+        return process.wait(30)
+
+    def kill_rest(self) -> None:
+        for process in self._running.values():
+            process.kill()
+            process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    with ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
+        secrets = folder / "secrets"
+        script = ROOT / "docs" / "deploy" / "secrets.sh"
+        subprocess.run(["bash", script, secrets], check=True, timeout=60)
+        database = parts.enter_context(postgres_server())
+        (secrets / "database_url").write_text(database)
+        buckets = ThreadedMotoServer(port=0, verbose=False)
+        buckets.start()
+        parts.callback(buckets.stop)
+        host, port = buckets.get_host_and_port()
+        here = {
+            "REDIS_URL": parts.enter_context(redis_server()),
+            "S3_ENDPOINT_URL": f"http://{host}:{port}",
+        }
+        files = {
+            variable
+            for service in OURS.values()
+            for variable in service["environment"]
+            if variable.endswith("_FILE")
+        }
+        for variable in files:
+            here[variable] = str(secrets / variable.removesuffix("_FILE").lower())
+        made = Machine(folder, here)
+        parts.callback(made.kill_rest)
+        yield made
+
+
+def test_what_it_starts_runs_and_says_that_it_is_well(machine: Machine) -> None:
+    first = machine.run("prepare", OURS["prepare"]["command"])
+    assert first.returncode == 0, first.stderr
+    assert "The bucket was made." in first.stdout
+    again = machine.run("prepare", OURS["prepare"]["command"])
+    assert "The bucket is there." in again.stdout
+    for name in ("web", "stt"):
+        assert not machine.is_well(name), f"{name} is well before it runs"
+    for name in RUNNING:
+        machine.start(name)
+    for name in RUNNING:
+        wait_for(
+            f"{name}: {machine.log(name)[-2000:]}",
+            partial(machine.is_well, name),
+            within_s=90,
+        )
+    for name in RUNNING:
+        assert machine.stop(name) == 0, machine.log(name)[-2000:]

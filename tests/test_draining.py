@@ -1,0 +1,67 @@
+"""A bot is updated in the middle of a call: the call goes on, and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from decoding import decode
+from stack import Stack, free_port, listens, wait_for
+from telephone import RATE, missing, noise
+
+from bot.phone.caller import Caller
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    settings = {
+        "AUDIOSOCKET_PORT": str(free_port()),
+        "DRAIN_S": "60",
+        "KEEP_ORIGINALS": "True",
+        "TTS": "none",
+    }
+    with Stack(programs=("web", "bot", "media"), **settings) as running:
+        yield running
+
+
+def original_of(stack: Stack, session: str) -> str:
+    return stack.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from sessions.models import Recording as R;"
+        f"print(R.objects.get(session__public_id='{session}', tier='original',"
+        " participant__key='caller').key)",
+    ).strip()
+
+
+async def test_a_call_outlives_the_word_to_stop(stack: Stack) -> None:
+    port, call = int(stack.env["AUDIOSOCKET_PORT"]), uuid.uuid4()
+    await asyncio.to_thread(wait_for, "phone", lambda: listens(port), within_s=20)
+    caller, sound = Caller("127.0.0.1", port, call=call), noise(6.0)
+    await caller.connect()
+    await caller.say(sound[: 2 * RATE], RATE)
+    bot = stack.processes.pop("bot")
+    os.kill(bot.pid, signal.SIGTERM)
+    await caller.say(sound[2 * RATE :], RATE)
+    assert not caller.end
+    with pytest.raises(OSError, match=r"refused|Connect"):
+        await Caller("127.0.0.1", port).connect()
+    caller.hang_up()
+    assert await asyncio.to_thread(bot.wait, 20) == 0
+    assert "bot.draining" in stack.log("bot")
+    session = stack.api("GET", f"/calls/{call}")["session"]
+    path = f"/sessions/{session}"
+    stack.start("bot")  # who has the rest of the end done
+    await asyncio.to_thread(
+        wait_for,
+        "the end",
+        lambda: stack.api("GET", path)["state"] == "ready",
+        within_s=60,
+    )
+    kept = decode(stack.folder / "storage" / original_of(stack, session))
+    assert missing(sound, [kept]) == 0
