@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bot.discord.guild import deeds
-from sessions import flashes, pulses, queue, reaper, recovery, retention
+from sessions import flashes, measures, pulses, queue, reaper, recovery, retention
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,8 @@ class Reaping:
         since, self._watched_since = self._watched_since or now, None
         done = await reaper.cycle(now=now, watched_since=since)
         self._watched_since = since
+        _count("session", len(done.half_ended) + len(done.idle))
+        _count("person", done.gone)
         if done.idle or done.half_ended or done.gone:
             log.info(
                 "reaper.ended",
@@ -63,13 +65,22 @@ class Reaping:
 async def sweep() -> None:
     await asyncio.to_thread(pulses.beat, "bot")
     done = await database_sync_to_async(sweeper.sweep)(now=timezone.now())
+    _count("utterance", done.dead + done.expired)
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
 
 
 async def recover() -> None:
     if found := await database_sync_to_async(recovery.ring)():
+        measures.ORPHANS_FOUND.labels("recording").inc(len(found))
         log.info("recovery.rung", sessions=found)
+
+
+def _count(kind: str, healed: int) -> None:
+    """These are put right in the moment they are found."""
+    if healed:
+        measures.ORPHANS_FOUND.labels(kind).inc(healed)
+        measures.ORPHANS_HEALED.labels(kind).inc(healed)
 
 
 async def retain() -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from sessions import bell
 from sessions.models import SessionEvent, VoiceSession
@@ -50,6 +51,13 @@ def append(session_id: int, type_: str, data: dict[str, Any]) -> int:
         )
         transaction.on_commit(lambda: bell.ring(session_id), robust=True)
     return seq
+
+
+def age_s(session_id: int, seq: int) -> float:
+    """How long ago an event was; 0 for one that is gone."""
+    rows = SessionEvent.objects.filter(session_id=session_id, seq=seq)
+    at = rows.values_list("created_at", flat=True).first()
+    return max((timezone.now() - at).total_seconds(), 0.0) if at else 0.0
 
 
 def newest(session_id: int, type_: str) -> int:

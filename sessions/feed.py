@@ -17,7 +17,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from sessions import bell, events, flashes, queries
+from sessions import bell, events, flashes, measures, queries
 from sessions.background import PerLoop, spawn
 from sessions.events import Event
 from sessions.models import Participant
@@ -204,6 +204,8 @@ def _news_since(known: dict[int, int], keys: dict[int, list[str]]) -> list[_News
         if head > known[session_id]:
             after = max(known[session_id], head - TAIL)
             fresh = events.replay(session_id, after=after)
+            if fresh and known[session_id] and measures.is_shared:
+                measures.FEED_LAG.observe(events.age_s(session_id, fresh[-1].seq))
             head = fresh[-1].seq if fresh else head
             rows = Participant.objects.filter(session=session_id)
             participants = list(rows.values_list("pk", flat=True))

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from sessions import lifecycle, participants, queries, queue
+from sessions import lifecycle, measures, participants, queries, queue
 from sessions.capture.registry import registry
 from sessions.models import State, VoiceSession
 
@@ -104,7 +104,16 @@ def _mark(session_id: int, reason: str) -> bool:
         won = lifecycle.advance(session_id, State.FINISHING, reason=reason)
         if won:
             transaction.on_commit(lambda: ring(session_id), robust=True)
+    if won:
+        _measure(session_id)
     return won
+
+
+def _measure(session_id: int) -> None:
+    session = VoiceSession.objects.get(pk=session_id)
+    if session.started_at and session.ended_at:
+        lasted_s = (session.ended_at - session.started_at).total_seconds()
+        measures.SESSION_TIME.labels(session.source).observe(lasted_s)
 
 
 def ring(session_id: int) -> None:

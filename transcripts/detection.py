@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 from django.conf import settings
 
+from sessions import measures
 from transcripts.ear import Ear
 from transcripts.hearing import Found, Hearing
 from transcripts.speech import Endpointing
@@ -53,10 +54,12 @@ class Detection:
         found: list[Found] = []
         for hearing in hearings:
             self._spared(hearing, self._take_in, hearing, now)
-        deadline = self._clock() + STEP_BUDGET_S
+        began = self._clock()
+        deadline = began + STEP_BUDGET_S
         more = hearings
         while more and self._clock() < deadline:
             more = self._round(detector, more, found)
+        measures.VAD_TIME.inc(self._clock() - began)
         if not more:
             for hearing in hearings:
                 found += self._spared(hearing, self._look_after, hearing, now) or ()

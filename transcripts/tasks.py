@@ -8,6 +8,7 @@ import time
 import structlog
 from django_q.conf import Conf
 
+from sessions import measures
 from transcripts import doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
 from transcripts.stt import Engine
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 # A task of django-q has a time limit (Q_CLUSTER's timeout, 600 s): go on in a new one.
 DRAIN_S = 240.0
+BYTES_PER_S = 2 * 16_000
+"""Of an utterance's sound."""
 
 # One utterance at a time in a process, whichever thread hears the bell.
 _turn = threading.Lock()
@@ -94,11 +97,25 @@ def _transcribe(claim: Claim, engine: Engine) -> bool:
         log.warning("utterance.failed", utterance=claim.utterance_id, exc_info=True)
         utterances.give_back(claim, error=type(e).__name__)
         return False
+    seconds = time.monotonic() - started
     is_ours = utterances.complete(claim, recognised)
     if not recognised.text:
         partials.clear(claim)
-    _log(claim, recognised, seconds=time.monotonic() - started, is_ours=is_ours)
+    if is_ours:
+        _measure(claim, seconds=seconds)
+    _log(claim, recognised, seconds=seconds, is_ours=is_ours)
     return is_ours
+
+
+def _measure(claim: Claim, *, seconds: float) -> None:
+    audio_s = len(claim.audio) / BYTES_PER_S
+    measures.STT_TIME.inc(seconds)
+    measures.STT_AUDIO.inc(audio_s)
+    if audio_s:
+        measures.STT_FACTOR.observe(seconds / audio_s)
+    delay_s = utterances.delay_s(claim.utterance_id) if measures.is_shared else None
+    if delay_s is not None:
+        measures.TEXT_DELAY.observe(delay_s)
 
 
 def _log(

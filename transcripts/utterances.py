@@ -19,6 +19,7 @@ from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
 from sessions import events
+from sessions.audio.frames import TIMELINE_RATE
 from sessions.models import Participant, State, VoiceSession
 from transcripts import doorbell, lines, workers
 from transcripts.claims import Claim, claim
@@ -175,6 +176,16 @@ def complete(
         _on_settled(claim.session_id)
     _pin_language(claim, recognised)
     return True
+
+
+def delay_s(utterance_id: int, *, now: datetime | None = None) -> float | None:
+    """How long ago its speech ended; None for one that is gone."""
+    rows = Utterance.objects.filter(pk=utterance_id)
+    found = rows.values_list("session__started_at", "end").first()
+    if found is None or found[0] is None:
+        return None
+    ended = found[0] + timedelta(seconds=found[1] / TIMELINE_RATE)
+    return max(((now or timezone.now()) - ended).total_seconds(), 0.0)
 
 
 def give_back(claim: Claim, *, error: str, now: datetime | None = None) -> None:

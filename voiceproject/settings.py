@@ -388,6 +388,14 @@ RESPONDER_TRANSFERS = envlist("RESPONDER_TRANSFERS", "")
 RESPONDER_TOOLS = envbool("RESPONDER_TOOLS", default=True)
 RESPONDER_TIMEOUT_S = envfloat("RESPONDER_TIMEOUT_S", 15.0, least=0.1)
 
+# --- figures ----------------------------------------------------------------------
+
+# Who may read /metrics; empty: there is none.
+METRICS_TOKEN = envsecret("METRICS_TOKEN", "")
+METRICS_DIR = DATA_DIR / "metrics"
+if METRICS_TOKEN:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # read nowhere else
+
 # --- logs -------------------------------------------------------------------------
 
 LOG_LEVEL = envchoice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR"))

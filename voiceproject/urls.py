@@ -8,11 +8,13 @@ from django.urls import include, path
 
 from voiceproject.api import api
 from voiceproject.health import health
+from voiceproject.metrics import metrics
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", api.urls),
     path("health", health, name="health"),
+    path("metrics", metrics, name="metrics"),
     path("login", LoginView.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("", include("sessions.urls")),

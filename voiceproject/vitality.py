@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -47,10 +46,8 @@ def _bot() -> str:
 
 
 def _cluster(name: str) -> str:
-    """Why no cluster of this machine works off this queue. They say every half second
-    that they live; that is kept for three."""
-    # django-q reads whose queue it is when it is imported.
-    os.environ["Q_CLUSTER_NAME"] = name
+    """Why no cluster of this machine, or container, works. They say every half second
+    that they live, not whose queue they have; that is kept for three."""
     from django_q.brokers import get_broker
     from django_q.status import Stat
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from sessions.background import spawn
+from sessions.capture.tally import Tally
 
 if TYPE_CHECKING:
     from sessions.audio.frames import Frame, Placed
@@ -24,14 +25,15 @@ class Audience:
         self._track = track
         self._sinks = sinks
         self._closing: asyncio.Task[None] | None = None
-        self._arrived_ms = 0.0
+        self._tally = Tally(track.source)
 
     def arrive(self, frame: Frame) -> None:
-        self._arrived_ms += len(frame.pcm) * 1000 / frame.rate
+        self._tally.arrived(frame)
         self._each("arrive", frame)
 
     def hear(self, sound: Iterable[Placed]) -> None:
         for placed in sound:
+            self._tally.placed(placed)
             self._each("hear", placed)
 
     def settled(self) -> int | None:
@@ -50,11 +52,12 @@ class Audience:
     async def _close_all(self) -> None:
         # At once: nobody's last words wait for a disk that another waits for.
         await asyncio.gather(*map(self._close_one, self._sinks))
+        self._tally.close()
         log.info(
             "capture.closed",
             session=self._track.session_id,
             participant=self._track.participant_id,
-            received_ms=round(self._arrived_ms),
+            received_ms=round(self._tally.arrived_s * 1000),
         )
 
     async def _close_one(self, sink: Sink) -> None:

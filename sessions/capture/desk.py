@@ -15,6 +15,8 @@ from typing import Protocol
 
 import structlog
 
+from sessions import measures
+
 log = structlog.get_logger(__name__)
 
 LOOK_S = 0.25
@@ -68,10 +70,12 @@ class Desk:
         while not self._is_over("recordings"):
             self._news.wait(LOOK_S)
             self._news.clear()
+            began = self._clock()
             for worker in list(self._workers):
                 if not _goes_on(worker):
                     with self._lock:
                         self._workers.remove(worker)
+            measures.ENCODER_LAG.set(self._clock() - began)
 
     def _sync(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sync") as threads:

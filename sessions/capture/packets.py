@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sessions import measures
 from sessions.audio.frames import TIMELINE_RATE, Frame, Placed
 from sessions.audio.opus import OpusDecoder, OpusError
 from sessions.audio.reorder import Counts, Ordered, ReorderBuffer
@@ -62,7 +63,7 @@ class PacketCapture:
         self._order, self._timeline = ReorderBuffer(), RtpClock()
         self._decoder = OpusDecoder()
         self._sound: dict[int, NDArray[np.int16]] = {}
-        self._number = 0
+        self._number = self._told_late = 0
 
     @property
     def counts(self) -> Counts:
@@ -106,6 +107,8 @@ class PacketCapture:
         """Halt, and close every sink. Whoever waits may lose patience: what was heard
         is written down all the same."""
         self.halt()
+        measures.LATE.labels(self.track.source).inc(self.counts.late - self._told_late)
+        self._told_late = self.counts.late
         await self._audience.close()
 
     def _take(self, packet: Ordered) -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Track:
     """One connection of one participant: what a sink may know of it. `rate` is that of
-    its sound; `started_at` the session's time zero; `recorded` whether it is kept."""
+    its sound; `started_at` the session's time zero; `recorded` whether it is kept;
+    `source` the session's."""
 
     session_id: int
     session_public_id: UUID
@@ -34,6 +35,7 @@ class Track:
     rate: int = 16_000
     started_at: datetime | None = None
     recorded: bool = False
+    source: str = ""
 
     @classmethod
     def of(cls, session: VoiceSession, person: Participant, *, rate: int) -> Track:
@@ -47,6 +49,7 @@ class Track:
             rate=rate,
             started_at=session.started_at,
             recorded=session.record,
+            source=session.source,
         )
 
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from sessions import keys
+from sessions import keys, measures
 from sessions.storage.errors import (
     NoBucketError,
     NotStoredError,
+    StorageError,
     UnreachableError,
 )
 from sessions.storage.patience import within
@@ -46,7 +47,12 @@ class Bucket:
             with translated():
                 return work()
 
-        return within(self.options.patience_s(size), run)
+        try:
+            return within(self.options.patience_s(size), run)
+        except StorageError as e:
+            if e.retryable:  # the others are answers
+                measures.STORAGE_ERRORS.labels(e.code).inc()
+            raise
 
     def head(self, key: str) -> dict[str, Any] | None:
         """What the server says of an object; None when there is none, or no bucket."""
