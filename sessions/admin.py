@@ -14,6 +14,7 @@ from sessions import deletion, queue
 from sessions.errors import VoiceError
 from sessions.models import (
     ApiToken,
+    AuditEntry,
     Participant,
     Recording,
     SessionEvent,
@@ -103,6 +104,21 @@ class SessionEventAdmin(ReadOnly):
 class ApiTokenAdmin(ReadOnly):
     list_display = ("user", "label", "created_at")
     exclude: ClassVar = ["token_sha256"]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(PartOfSession):
+    """To read: nobody takes themselves out of it."""
+
+    list_display = ("seen_at", "person", "kind", "session", "address")
+    list_filter = ("kind",)
+    list_select_related = ("user",)
+    search_fields = ("session", "user__username", "address")
+    date_hierarchy = "seen_at"
+
+    @admin.display(description="who")
+    def person(self, entry: AuditEntry) -> str:
+        return str(entry.user) if entry.user else entry.who.partition(":")[0]
 
 
 @admin.register(VoiceRequest)
