@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -22,6 +24,9 @@ from sessions.models import (
     VoiceRequest,
     VoiceSession,
 )
+
+# allauth's own: what they hold comes from the settings here, or is not used.
+admin.site.unregister([EmailAddress, SocialApp, SocialToken])
 
 OVER = (State.READY, State.FAILED, State.DELETED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -76,7 +77,7 @@ def test_who_spoke_on_discord_sees_the_call_and_does_not_end_it() -> None:
 
 def test_an_account_elsewhere_with_the_same_number_is_somebody_else() -> None:
     call, eve = a_call(), a_user("eve")
-    eve.socialaccount_set.create(provider="other", uid="500")
+    SocialAccount.objects.create(user=eve, provider="other", uid="500")
     assert not sees(eve, call)
 
 
