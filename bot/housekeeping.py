@@ -15,7 +15,17 @@ from django.conf import settings
 from django.utils import timezone
 
 from bot.discord.guild import deeds
-from sessions import flashes, measures, pulses, queue, reaper, recovery, retention
+from sessions import (
+    audit,
+    flashes,
+    guilds,
+    measures,
+    pulses,
+    queue,
+    reaper,
+    recovery,
+    retention,
+)
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
@@ -84,10 +94,13 @@ def _count(kind: str, healed: int) -> None:
 
 
 async def retain() -> None:
-    """Have old files deleted, and forget people whom no session needs any more."""
+    """Have old files deleted, and forget people whom no session needs any more, and
+    what is known of people for a time only."""
     await database_sync_to_async(retention.ring)()
     await database_sync_to_async(queue.forget_old)()
     await database_sync_to_async(deeds.forget_ownerless)()
+    await database_sync_to_async(audit.forget_old)()
+    await database_sync_to_async(guilds.forget_old)()
 
 
 async def tidy() -> None:

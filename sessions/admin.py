@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,6 +16,7 @@ from sessions import deletion, queue
 from sessions.errors import VoiceError
 from sessions.models import (
     ApiToken,
+    AuditEntry,
     Participant,
     Recording,
     SessionEvent,
@@ -21,6 +24,9 @@ from sessions.models import (
     VoiceRequest,
     VoiceSession,
 )
+
+# allauth's own: what they hold comes from the settings here, or is not used.
+admin.site.unregister([EmailAddress, SocialApp, SocialToken])
 
 OVER = (State.READY, State.FAILED, State.DELETED)
 
@@ -103,6 +109,21 @@ class SessionEventAdmin(ReadOnly):
 class ApiTokenAdmin(ReadOnly):
     list_display = ("user", "label", "created_at")
     exclude: ClassVar = ["token_sha256"]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(PartOfSession):
+    """To read: nobody takes themselves out of it."""
+
+    list_display = ("seen_at", "person", "kind", "session", "address")
+    list_filter = ("kind",)
+    list_select_related = ("user",)
+    search_fields = ("session", "user__username", "address")
+    date_hierarchy = "seen_at"
+
+    @admin.display(description="who")
+    def person(self, entry: AuditEntry) -> str:
+        return str(entry.user) if entry.user else entry.who.partition(":")[0]
 
 
 @admin.register(VoiceRequest)

@@ -25,7 +25,7 @@ from sessions import (
     wire,
 )
 from sessions.background import spawn
-from sessions.callers import Caller, identify, identify_async
+from sessions.callers import Caller, identify, identify_async, opened_for
 from sessions.capture.registry import registry
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
@@ -118,6 +118,11 @@ def _session(request: HttpRequest, public_id: str) -> VoiceSession:
     return access.session_for(public_id, user=caller.user, token=caller.token)
 
 
+def _session_to_end(request: HttpRequest, public_id: str) -> VoiceSession:
+    caller = caller_of(request)
+    return access.session_to_manage(public_id, user=caller.user, token=caller.token)
+
+
 def _summary(session: VoiceSession) -> dict[str, Any]:
     state = session.state
     if state == State.ACTIVE and not session.is_open:
@@ -200,8 +205,9 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     summary="End it",
 )
 async def end_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
-    """Ends the session for everybody; what was said last is still written down."""
-    session = await database_sync_to_async(_session)(request, public_id)
+    """Ends the session for everybody; what was said last is still written down. For
+    its owner, who manages its Discord server, and moderators."""
+    session = await database_sync_to_async(_session_to_end)(request, public_id)
     if not session.is_open:
         raise SessionEndedError
     # Goes on when the caller hangs up in the middle of it.
@@ -228,7 +234,7 @@ async def stream_events(
         cursor = wire.sequence(last)
     except VoiceError:
         cursor = 0  # an id that is none of ours: everything, rather than nothing
-    session = await database_sync_to_async(_session)(request, public_id)
+    session = await database_sync_to_async(opened_for)(request, public_id)
     return StreamingHttpResponse(
         _server_sent(session.pk, cursor),
         content_type="text/event-stream",

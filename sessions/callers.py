@@ -10,11 +10,13 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 from ninja.utils import check_csrf
 
-from sessions import access
+from sessions import access, audit
 from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+
+    from sessions.models import AuditEntry, VoiceSession
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -47,6 +49,23 @@ def identify(request: HttpRequest) -> Caller | None:
         return Caller(None, token)
     message = "The CSRF token is missing or wrong: load the page again."
     raise VoiceError("csrf", message, status=403)
+
+
+def opened_for(
+    request: HttpRequest, public_id: str, *, kind: AuditEntry.Kind | None = None
+) -> VoiceSession:
+    """The session of an API call whose text or sound goes out, for one who may open
+    it; the audit log is told. Without a `kind`: somebody reads along. Raises
+    SessionNotFoundError."""
+    caller: Caller = request.auth  # type: ignore[attr-defined]
+    session = access.session_for(public_id, user=caller.user, token=caller.token)
+    audit.note(
+        session,
+        kind=kind or audit.reading(session),
+        user=caller.user,
+        address=audit.address_of(request),
+    )
+    return session
 
 
 identify_async = database_sync_to_async(identify)

@@ -44,6 +44,21 @@ def check_speech_lengths(**_: Any) -> list[CheckMessage]:
 
 
 @register
+def check_discord(**_: Any) -> list[CheckMessage]:
+    """A sign-in with Discord that could never work."""
+    wrong = []
+    if bool(settings.DISCORD_CLIENT_ID) != bool(settings.DISCORD_CLIENT_SECRET):
+        message = "DISCORD_CLIENT_ID and DISCORD_CLIENT_SECRET belong together."
+        hint = "Set both, from OAuth2 in Discord's developer portal, or neither."
+        wrong.append(Error(message, hint=hint, id="sessions.E005"))
+    if not settings.DISCORD_OAUTH_URL.startswith(("https://", "http://")):
+        message = "DISCORD_OAUTH_URL is no address."
+        hint = "Leave it out; only a test server has another one."
+        wrong.append(Error(message, hint=hint, id="sessions.E006"))
+    return list(wrong)
+
+
+@register
 def check_bucket(**_: Any) -> list[CheckMessage]:
     """Settings of a bucket that contradict each other."""
     wrong = []

@@ -11,14 +11,14 @@ import json
 import time
 import uuid
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from sessions import access, participants, wire
+from sessions import access, audit, participants, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -31,6 +31,9 @@ from sessions.feed import feed
 from sessions.models import Participant, VoiceSession
 from sessions.participants import Stream
 from sessions.wire import AudioAddress, Close, WireError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +53,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     # Names no layer: a microphone must not depend on Redis.
     channel_layer_alias = "none"
+    # Who is signed in, on our own pages; known once the session is open.
+    person: AbstractBaseUser | None = None
     _closed = False
     _opening: asyncio.Task[None] | None = None
 
@@ -124,9 +129,17 @@ class SessionConsumer(AsyncWebsocketConsumer):
         """The session of the address. Raises VoiceError."""
         # A cookie counts only on our own pages; other sites' scripts carry it too.
         user = self.scope.get("user") if self._same_origin() else None
+        self.person = user if user and user.is_authenticated else None
         return await database_sync_to_async(access.session_for)(
-            self.scope["url_route"]["kwargs"]["public_id"], user=user, token=token
+            self.scope["url_route"]["kwargs"]["public_id"],
+            user=self.person,
+            token=token,
         )
+
+    def _address(self) -> str:
+        headers = dict(self.scope["headers"])
+        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin1")
+        return audit.address((self.scope.get("client") or ("",))[0], forwarded)
 
     def _same_origin(self) -> bool:
         headers = dict(self.scope["headers"])
@@ -156,6 +169,7 @@ class AudioConsumer(SessionConsumer):
             key=str(address.stream or connection),
             name=address.name,
             connection=connection,
+            user_id=self.person.pk if self.person else None,
         )
         try:
             capture = self._capture(session, person, address)
@@ -290,6 +304,12 @@ class LiveConsumer(SessionConsumer):
     async def opened(self) -> None:
         token, after = wire.after_of(self.scope["query_string"])
         session = await self.session(token)
+        await database_sync_to_async(audit.note)(
+            session,
+            kind=audit.reading(session),
+            user=self.person,
+            address=self._address(),
+        )
         self._messages = Allowance(10.0, READER_MESSAGES_BURST)
         work = self._guarded(self._send_on(session.pk, after))
         self._pump = spawn(work, name="live")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import DisallowedHost
@@ -16,8 +17,9 @@ from django.utils.decorators import sync_and_async_middleware
 PERMISSIONS = "microphone=(self), camera=(), geolocation=(), payment=(), usb=()"
 
 
-def policy(host: str) -> str:
-    """The Content-Security-Policy for pages served under `host`."""
+def policy(host: str, *, forms: str = "") -> str:
+    """The Content-Security-Policy for pages served under `host`; their forms may lead
+    to the origin `forms`, too."""
     directives = {
         "default-src": "'none'",
         "script-src": "'self'",  # audio worklets come under it too
@@ -28,11 +30,21 @@ def policy(host: str) -> str:
         "media-src": "'self'",
         # Not every browser takes 'self' to include the WebSockets of the origin.
         "connect-src": f"'self' ws://{host} wss://{host}" if host else "'self'",
-        "form-action": "'self'",
+        "form-action": f"'self' {forms}".rstrip(),
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
     return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def let_forms_lead_to(
+    response: HttpResponseBase, request: HttpRequest, *, url: str
+) -> None:
+    """Let this page's forms go on to the origin of `url`."""
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    value = policy(_host(request), forms=origin)
+    response.headers["Content-Security-Policy"] = value
 
 
 @sync_and_async_middleware

@@ -17,7 +17,8 @@ from sessions import access, archive, masters, recordings, tracks
 from sessions.archive import About, Excerpt
 from sessions.audio.formats import FORMATS
 from sessions.audio.frames import SAMPLES_PER_MS
-from sessions.callers import identify, identify_async
+from sessions.audit import Kind
+from sessions.callers import identify, identify_async, opened_for
 from sessions.errors import VoiceError
 from sessions.models import Recording, VoiceSession
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
@@ -99,7 +100,7 @@ def download(
     request: HttpRequest, public_id: str, *, recording: int | None = None
 ) -> HttpResponse:
     """A redirect to the file; 202 while there is none yet: then ask again soon."""
-    session = _session(request, public_id)
+    session = opened_for(request, public_id, kind=Kind.AUDIO)
     if (link := masters.link_of(session, recording)) is not None:
         return HttpResponseRedirect(link)
     if recording is not None:
@@ -218,7 +219,7 @@ def _all(
 
 
 def _recorded(request: HttpRequest, public_id: str, suffix: str) -> VoiceSession:
-    session = _session(request, public_id)
+    session = opened_for(request, public_id, kind=Kind.AUDIO)
     if suffix not in FORMATS:
         message = f"The formats are {', '.join(FORMATS)}."
         raise VoiceError("unknown_format", message, status=404)

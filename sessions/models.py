@@ -1,8 +1,8 @@
 """The tables of a conversation: fields, constraints and what follows from them.
 
 Who writes them: `lifecycle` the session's state, `participants` the people,
-`recordings` the files, `events` the log, `queue` the requests. Nobody else, and no
-`save()` override anywhere.
+`recordings` the files, `events` the log, `queue` the requests, `guilds` who manages
+what, `audit` who looked. Nobody else, and no `save()` override anywhere.
 """
 
 from __future__ import annotations
@@ -69,10 +69,12 @@ class VoiceSession(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-pk"]
+        permissions: ClassVar = [("moderate", "May see and end every session")]
         indexes: ClassVar = [
             models.Index(fields=["state", "heartbeat_at"]),
             models.Index(fields=["source", "channel_id", "state"]),
             models.Index(fields=["-created_at", "-id"]),
+            models.Index(name="voice_session_by_guild", fields=["guild_id"]),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -113,6 +115,14 @@ class Participant(models.Model):
     # What tells a returning person from a new one: a browser's stream id, a Discord
     # user id, a caller.
     key = models.CharField(max_length=64)
+    # Who they are here, if they were signed in while they spoke in a browser.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="participations",
+    )
     name = models.CharField(max_length=80)
     # Detected once, then kept: detecting costs a second pass of the speech model.
     language = models.CharField(max_length=8, blank=True, default="")
@@ -129,6 +139,8 @@ class Participant(models.Model):
 
     class Meta:
         ordering: ClassVar = ["joined_at", "pk"]
+        # One person in all sessions.
+        indexes: ClassVar = [models.Index(name="participant_by_key", fields=["key"])]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="participant_once_per_session", fields=["session", "key"]
@@ -266,6 +278,69 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"token {self.pk} {self.label}".strip()
+
+
+class ManagedGuild(models.Model):
+    """A Discord server that a Discord user managed when they last signed in."""
+
+    # Discord's ids: rows are written before the account they belong to is made.
+    discord_id = models.CharField(max_length=32)
+    guild_id = models.CharField(max_length=32)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(name="managed_guild_by_time", fields=["seen_at"])
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="managed_guild_once", fields=["discord_id", "guild_id"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"guild {self.guild_id}"
+
+
+class AuditEntry(models.Model):
+    """Somebody who neither took part nor owns a session read or heard it."""
+
+    class Kind(models.TextChoices):
+        PAGE = "page", "its page, when it was over"
+        LIVE = "live", "it, while it ran"
+        TRANSCRIPT = "transcript", "its text"
+        AUDIO = "audio", "its sound"
+
+    # Outlives the session and the account: that is what it is for.
+    session = models.UUIDField(editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="audit_entries",
+    )
+    # "user:7"; "link:192.0.2.7" is whoever had the session's link, and from where.
+    who = models.CharField(max_length=64, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind)
+    address = models.CharField(max_length=45, blank=True, default="")
+    # The first time in its hour: one row is enough to know.
+    seen_at = models.DateTimeField(default=timezone.now)
+    hour = models.DateTimeField(editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        verbose_name = "access by others"
+        verbose_name_plural = "accesses by others"
+        indexes: ClassVar = [models.Index(name="audit_by_time", fields=["seen_at"])]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="audit_once_an_hour", fields=["session", "who", "kind", "hour"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of session {self.session}"
 
 
 class VoiceRequest(models.Model):

@@ -56,9 +56,16 @@ def clean_name(raw: str) -> str:
 
 
 def join(
-    session_id: int, *, key: str, name: str, connection: str, was_heard: bool = False
+    session_id: int,
+    *,
+    key: str,
+    name: str,
+    connection: str,
+    user_id: int | None = None,
+    was_heard: bool = False,
 ) -> Participant:
     """The person `key`, now held by `connection`: made on the first, found after that.
+    `user_id` is the account they are signed in with, if they are.
 
     A newer connection takes the person over from an older one. Whoever was heard
     before the stop was seen still joins: their words only waited. Raises
@@ -74,6 +81,8 @@ def join(
         person, _ = Participant.objects.get_or_create(
             session=session, key=key, defaults={"name": name}
         )
+        if user_id is not None and person.user_id is None:
+            Participant.objects.filter(pk=person.pk).update(user_id=user_id)
         _hold(person, connection)
     log.info("participant.joined", session=session_id, participant=person.pk)
     return person
@@ -225,7 +234,7 @@ def erase(person: Participant) -> None:
     if not person.is_erased:
         person.key = ERASED + person.key
         Participant.objects.filter(pk=person.pk).update(
-            key=person.key, name=UNKNOWN, language=""
+            key=person.key, name=UNKNOWN, language="", user=None
         )
 
 

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
@@ -16,8 +15,8 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from sessions import access, addresses, opening, pages, queries
-from sessions.errors import NotAllowedError, SessionNotFoundError
+from sessions import access, addresses, audit, opening, pages, queries
+from sessions.errors import SessionNotFoundError
 from sessions.forms import NewSessionForm
 
 PER_PAGE = 20
@@ -62,8 +61,12 @@ def session(request: HttpRequest, public_id: UUID) -> HttpResponse:
         found = access.session_for(public_id, user=request.user, token=token)
     except SessionNotFoundError as e:
         raise Http404 from e
-    except NotAllowedError as e:
-        raise PermissionDenied from e
+    audit.note(
+        found,
+        kind=audit.reading(found),
+        user=request.user,
+        address=audit.address_of(request),
+    )
     # Whoever may open it may pass the link on.
     token = access.token_of(found)
     config = pages.config_of(
@@ -76,7 +79,7 @@ def session(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context = {
         "session": found,
         "token": token,
-        "is_owner": access.may_open(found, request.user),
+        "is_owner": access.may_manage(found, request.user),
         "config": config.to_json(),
     }
     response = render(request, "session.html", context)

@@ -26,7 +26,6 @@ class Close(IntEnum):
     FAULT = 1011
     RESTARTING = 1012
     BAD_ADDRESS = 4000
-    NOT_ALLOWED = 4003
     NOT_FOUND = 4004
     FLOOD = 4008
     BAD_FRAME = 4009
@@ -36,7 +35,6 @@ class Close(IntEnum):
 
 CLOSE_BY_ERROR = {
     "not_found": Close.NOT_FOUND,
-    "not_allowed": Close.NOT_ALLOWED,
     "ended": Close.ENDED,
     "bad_address": Close.BAD_ADDRESS,
     "bad_frame": Close.BAD_FRAME,

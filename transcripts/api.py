@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
-from sessions import access
-from sessions.callers import identify
+from sessions.audit import Kind
+from sessions.callers import identify, opened_for
 from sessions.errors import VoiceError
 from transcripts import exports, utterances
 
@@ -27,8 +27,7 @@ def read_transcript(
     request: HttpRequest, public_id: str, suffix: str, *, download: bool = False
 ) -> HttpResponse:
     """What has its text so far, in the order it was said."""
-    caller = request.auth  # type: ignore[attr-defined]
-    session = access.session_for(public_id, user=caller.user, token=caller.token)
+    session = opened_for(request, public_id, kind=Kind.TRANSCRIPT)
     if (chosen := exports.FORMATS.get(suffix)) is None:
         known = ", ".join(exports.FORMATS)
         message = f"A transcript comes as {known}, not as {suffix[:20]!r}."

@@ -60,6 +60,8 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 SECURE_REFERRER_POLICY = "same-origin"
+# So many proxies stand before us, each adding an address to X-Forwarded-For.
+TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 INSTALLED_APPS = [
@@ -69,6 +71,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.discord",
     "channels",
     "django_q",
     "ninja",
@@ -87,6 +93,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -214,6 +221,33 @@ if REDIS_URL:
     Q_CLUSTER["redis"] = REDIS_URL
 else:
     Q_CLUSTER["orm"] = "default"
+
+# --- people -----------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator")
+]
+ACCOUNT_ADAPTER = "sessions.signin.adapters.Accounts"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+SOCIALACCOUNT_ADAPTER = "sessions.signin.adapters.DiscordAccounts"
+SOCIALACCOUNT_PROVIDERS = {
+    "discord": {"provider_class": "sessions.signin.discord.Discord"}
+}
+# Whether whoever finds the page may make an account with a password.
+OPEN_SIGN_UP = envbool("OPEN_SIGN_UP", default=False)
+# "Sign in with Discord", where there is a client id. The test server has another URL.
+DISCORD_CLIENT_ID = envstr("DISCORD_CLIENT_ID", "")
+DISCORD_CLIENT_SECRET = envsecret("DISCORD_CLIENT_SECRET", "")
+DISCORD_OAUTH_URL = envstr("DISCORD_OAUTH_URL", "https://discord.com").rstrip("/")
+# Days for which it is believed which Discord servers somebody manages.
+GUILDS_KEPT_DAYS = envint("GUILDS_KEPT_DAYS", 7, least=1)
+# Days that it is known who looked at the sessions of others; 0: for ever.
+AUDIT_KEEP_DAYS = envint("AUDIT_KEEP_DAYS", 365)
 
 # --- sessions ---------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from voiceproject.api import api
@@ -15,8 +14,7 @@ urlpatterns = [
     path("api/", api.urls),
     path("health", health, name="health"),
     path("metrics", metrics, name="metrics"),
-    path("login", LoginView.as_view(), name="login"),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("", include("sessions.signin.urls")),
     path("", include("sessions.urls")),
     path("", include("transcripts.urls")),
 ]

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bot.models import Call
-from sessions import events, names, opening
+from sessions import access, events, names, opening
 from sessions.errors import VoiceError
 from sessions.models import Source, VoiceSession
 
@@ -149,6 +149,6 @@ def for_caller(uuid: UUID, *, user: AbstractBaseUser | None) -> Call:
     call = Call.objects.select_related("session").filter(uuid=uuid).first()
     if call is None or user is None:
         raise UnknownCallError
-    if call.registered_by_id == user.pk or bool(getattr(user, "is_staff", False)):
+    if call.registered_by_id == user.pk or access.is_moderator(user):
         return call
     raise UnknownCallError

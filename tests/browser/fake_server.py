@@ -248,7 +248,7 @@ class FakeServer:
                 {"code": "not_found", "message": message}, status=404
             )
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return web.json_response({"code": "not_allowed", "message": ""}, status=403)
+            return web.json_response({"code": "not_found", "message": ""}, status=404)
         return web.json_response(
             {
                 "id": self.id,
@@ -261,6 +261,8 @@ class FakeServer:
         )
 
     async def _end(self, request: web.Request) -> web.Response:
+        if request.headers.get("X-CSRFToken") != "csrf":
+            return web.json_response({"code": "csrf", "message": ""}, status=403)
         self.end("requested")
         return web.json_response({"id": self.id, "state": self.state})
 

@@ -211,7 +211,7 @@ async def test_it_stays_the_same_stream_over_a_pause(speaker: Speaker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "why"), [(4010, "ended"), (4011, "replaced"), (4003, "refused")]
+    ("code", "why"), [(4010, "ended"), (4011, "replaced"), (4004, "refused")]
 )
 async def test_it_gives_up_when_the_server_says_so(
     speaker: Speaker, code: int, why: str

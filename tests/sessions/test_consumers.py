@@ -433,7 +433,7 @@ async def test_a_cookie_opens_sockets_on_our_own_pages_only(
         if opens:
             await client.speaks(0, 640)
         else:
-            assert (await client.closing())[0] == 4003
+            assert (await client.closing())[0] == 4004
     nobody = f"session/{uuid.uuid4()}/audio"
     async with Client(nobody, user=ada, headers=headers) as client:
         assert (await client.closing())[0] == 4004

@@ -440,12 +440,12 @@ async def test_who_is_not_there_and_what_is_not_kept(talk: VoiceSession) -> None
 async def test_a_stranger_gets_nothing(talk: VoiceSession) -> None:
     for path in ("tracks.zip", await in_db(track_of)(talk, "Ben") + ".wav"):
         answer = await get(talk, path, token="wrong")
-        assert (answer.status, answer.code) == (403, "not_allowed")
+        assert (answer.status, answer.code) == (404, "not_found")
     other = await in_db(a_user)("stranger")
     client = AsyncClient()
     await client.aforce_login(other)
     url = f"/api/sessions/{talk.public_id}/tracks.zip"
-    assert (await client.get(url)).status_code == 403
+    assert (await client.get(url)).status_code == 404
 
 
 async def test_when_too_many_are_at_it_one_is_told_to_come_again(

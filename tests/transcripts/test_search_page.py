@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from scene import a_session, a_user
+from scene import a_moderator, a_session, a_user
 from spoken_lines import said
 
 from sessions.models import State
@@ -57,7 +57,7 @@ def test_nobody_finds_what_others_said_among_themselves(browser: Client) -> None
 def test_moderators_find_everything(ada: User) -> None:
     said(a_session(State.READY, owner=ada), "a secret of mine")
     client = Client()
-    client.force_login(a_user("mod", staff=True))
+    client.force_login(a_moderator())
     assert "<mark>secret</mark>" in page(client, q="secret")
 
 

@@ -1,5 +1,7 @@
 /** The few HTTP calls a page makes. */
 
+const READ = "GET";
+
 /** The server's answer was an error: `status`, `code` and a message for people. */
 export class ApiError extends Error {
   constructor(status, { code = "failed", message = "The server cannot do that." }) {
@@ -10,14 +12,15 @@ export class ApiError extends Error {
 }
 
 export class Api {
-  /** `url` is /api/sessions/{id}; a token opens it, or else the sign-in does. */
+  /** `url` is /api/sessions/{id}; a token opens it, or else the sign-in does. Only a
+   * sign-in changes it. */
   constructor({ url, token, csrf, patienceMs = 8000 }) {
     Object.assign(this, { url, token, csrf, patienceMs });
   }
 
   /** The session as it is now. Raises ApiError; TypeError or so without a network. */
   read() {
-    return this.call("GET", this.url);
+    return this.call(READ, this.url);
   }
 
   end() {
@@ -26,8 +29,8 @@ export class Api {
 
   async call(method, url) {
     const headers = { Accept: "application/json" };
-    if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    else if (method !== "GET") headers["X-CSRFToken"] = this.csrf;
+    if (method !== READ) headers["X-CSRFToken"] = this.csrf;
+    else if (this.token) headers.Authorization = `Bearer ${this.token}`;
     const signal = AbortSignal.timeout(this.patienceMs);
     const answer = await fetch(url, { method, headers, signal, cache: "no-store" });
     const body = await answer.json().catch(() => ({}));

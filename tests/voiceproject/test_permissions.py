@@ -1,0 +1,1 @@
+"""Every address by everybody: what each is answered."""
