@@ -2,7 +2,8 @@
 
 A session's own token opens that session alone. It is derived from SECRET_KEY, so that
 nothing secret is stored and its owner can be shown the link again. A user's API token
-opens whatever the user may open; of it only the sha256 is stored.
+opens whatever the user may open; of it only the sha256 is stored. A share's token opens
+one session to be read, and only where `readable` is asked.
 """
 
 from __future__ import annotations
@@ -11,19 +12,29 @@ import base64
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.utils.crypto import salted_hmac
 
-from sessions.errors import NotAllowedError, SessionNotFoundError
+from sessions import shares
+from sessions.errors import NotAllowedError, SessionNotFoundError, VoiceError
 from sessions.models import ApiToken, State, VoiceSession
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import AbstractBaseUser
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session somebody may read; `is_shared`: by a share's link, and nothing more."""
+
+    session: VoiceSession
+    is_shared: bool
 
 
 def new_token() -> str:
@@ -76,6 +87,26 @@ def session_for(
     raise NotAllowedError
 
 
+def readable(
+    public_id: UUID | str,
+    *,
+    user: AbstractBaseUser | AnonymousUser | None = None,
+    token: str = "",
+) -> Reading:
+    """The session, for one who may open it, or has a link that shares it.
+
+    Raises as `session_for`.
+    """
+    try:
+        found = session_for(public_id, user=user, token=token)
+    except VoiceError:
+        shared = shares.session_of(token)
+        if shared is None or shared != find(public_id):
+            raise
+        return Reading(shared, is_shared=True)
+    return Reading(found, is_shared=False)
+
+
 def opens(session: VoiceSession, token: str) -> bool:
     """Whether this is the session's own token."""
     given = token.encode("utf-8", "surrogatepass")
@@ -84,6 +115,14 @@ def opens(session: VoiceSession, token: str) -> bool:
 
 def may_open(session: VoiceSession, user: AbstractBaseUser | AnonymousUser) -> bool:
     """Whether a signed-in person may: its owner, and moderators."""
+    if not user.is_authenticated:
+        return False
+    return session.owner_id == user.pk or bool(getattr(user, "is_staff", False))
+
+
+def may_manage(session: VoiceSession, user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether a signed-in person may change what others see of it: its owner, and
+    moderators."""
     if not user.is_authenticated:
         return False
     return session.owner_id == user.pk or bool(getattr(user, "is_staff", False))

@@ -11,10 +11,13 @@ from django.http import HttpRequest
 from ninja.utils import check_csrf
 
 from sessions import access
+from sessions.access import Reading
 from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+
+    from sessions.models import VoiceSession
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -51,6 +54,34 @@ def identify(request: HttpRequest) -> Caller | None:
 
 identify_async = database_sync_to_async(identify)
 """The same for asynchronous views."""
+
+
+def of(request: HttpRequest) -> Caller:
+    """Who `identify` found: django-ninja keeps it at the request."""
+    return request.auth  # type: ignore[attr-defined]
+
+
+def opening(request: HttpRequest, public_id: str) -> VoiceSession:
+    """The session, for a caller who may open it. Raises VoiceError."""
+    caller = of(request)
+    return access.session_for(public_id, user=caller.user, token=caller.token)
+
+
+def reading(request: HttpRequest, public_id: str) -> Reading:
+    """The same, also for one whom a link shows it: for what such a link shows."""
+    caller = of(request)
+    return access.readable(public_id, user=caller.user, token=caller.token)
+
+
+def managing(
+    request: HttpRequest, public_id: str
+) -> tuple[VoiceSession, AbstractBaseUser]:
+    """The session and the person, who may change what others see. Raises VoiceError."""
+    session, user = opening(request, public_id), of(request).user
+    if user is None or not access.may_manage(session, user):
+        message = "This is for the session's owner and for moderators."
+        raise VoiceError("not_yours", message, status=403)
+    return session, user
 
 
 def _bearer(request: HttpRequest) -> str:

@@ -13,7 +13,7 @@ from django.utils.http import content_disposition_header
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from sessions import access, archive, masters, recordings, tracks
+from sessions import archive, callers, masters, recordings, sounds, tracks
 from sessions.archive import About, Excerpt
 from sessions.audio.formats import FORMATS
 from sessions.audio.frames import SAMPLES_PER_MS
@@ -51,8 +51,10 @@ class Window(Schema):
 class RecordingOut(Schema):
     id: int
     tier: str
+    # As whom they are shown; `track` is the participant whose sound it is.
     participant: str | None
     name: str | None
+    track: str | None
     state: str
     start_ms: int
     duration_ms: int
@@ -67,8 +69,9 @@ def _shown(row: Recording) -> RecordingOut:
     return RecordingOut(
         id=row.pk,
         tier=row.tier,
-        participant=str(person.public_id) if person else None,
-        name=person.name if person else None,
+        participant=str(person.shown.public_id) if person else None,
+        name=person.shown.name if person else None,
+        track=str(person.public_id) if person else None,
         state=row.state,
         start_ms=row.start // SAMPLES_PER_MS,
         duration_ms=row.duration // SAMPLES_PER_MS,
@@ -99,7 +102,11 @@ def download(
     request: HttpRequest, public_id: str, *, recording: int | None = None
 ) -> HttpResponse:
     """A redirect to the file; 202 while there is none yet: then ask again soon."""
-    session = _session(request, public_id)
+    opened = callers.reading(request, public_id)
+    session = opened.session
+    if opened.is_shared:
+        # A link to the storage would outlive the share.
+        return HttpResponseRedirect(sounds.shared(callers.of(request).token, recording))
     if (link := masters.link_of(session, recording)) is not None:
         return HttpResponseRedirect(link)
     if recording is not None:
@@ -206,6 +213,7 @@ def _one(
 def _all(
     request: HttpRequest, public_id: str, suffix: str, window: Window
 ) -> tuple[About, list[Excerpt]]:
+    callers.opening(request, public_id)  # more than a shared page shows
     session = _recorded(request, public_id, suffix)
     found = tracks.of_session(session)
     if not found:
@@ -248,5 +256,4 @@ def _excerpt(session: VoiceSession, track: Track, window: Window) -> Excerpt:
 
 
 def _session(request: HttpRequest, public_id: str) -> VoiceSession:
-    caller = request.auth  # type: ignore[attr-defined]
-    return access.session_for(public_id, user=caller.user, token=caller.token)
+    return callers.reading(request, public_id).session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
-from sessions import access, recordings
+from sessions import callers, recordings
 from sessions.audio.peaks import as_dat, as_json
 from sessions.callers import identify
 from sessions.errors import VoiceError
@@ -32,8 +32,7 @@ def download_peaks(
     """audiowaveform's formats, version 2: the least and the greatest sample of each
     50 ms of the session that ends in the recording. Chunks have theirs as soon as they
     are sealed, while the session runs."""
-    caller = request.auth  # type: ignore[attr-defined]
-    session = access.session_for(public_id, user=caller.user, token=caller.token)
+    session = callers.reading(request, public_id).session
     if suffix not in ("json", "dat"):
         raise VoiceError("unknown_format", "The formats are json, dat.", status=404)
     found = recordings.waveform(session.pk, recording)

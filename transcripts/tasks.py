@@ -1,4 +1,5 @@
-"""What django-q calls in an stt worker: doorbells. The work is found in the tables."""
+"""What django-q calls: doorbells, of stt workers mostly. The work is found in the
+tables."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import time
 import structlog
 from django_q.conf import Conf
 
-from transcripts import doorbell, keeper, partials, utterances, workers
+from sessions.models import VoiceSession
+from transcripts import archive, doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
 from transcripts.stt import Engine
 from transcripts.utterances import Claim
@@ -81,6 +83,14 @@ def partial(participant_id: int) -> bool:
 def pulse() -> str:
     """Tell how this worker is, and look for a model that was missing."""
     return keeper.pulse().state
+
+
+def archive_again(session_id: int) -> bool:
+    """Store a transcript that people have changed (media queue)."""
+    try:
+        return archive.store(session_id)
+    except VoiceSession.DoesNotExist:  # deleted meanwhile
+        return True
 
 
 def _transcribe(claim: Claim, engine: Engine) -> bool:
