@@ -20,6 +20,7 @@ from sessions.audio.frames import SAMPLES_PER_MS
 from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
 from sessions.models import Recording, VoiceSession
+from sessions.sounds import Watch, WatchedFlow
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 from sessions.tracks import Track
 
@@ -89,7 +90,7 @@ def _shown(row: Recording) -> RecordingOut:
 )
 def list_recordings(request: HttpRequest, public_id: str) -> list[RecordingOut]:
     """Every chunk, fragment and master, with its place on the session's timeline."""
-    session = _session(request, public_id)
+    session = callers.reading(request, public_id).session
     return [_shown(row) for row in recordings.of_session(session.pk)]
 
 
@@ -133,7 +134,7 @@ async def download_track(
     window: Query[Window],
 ) -> HttpResponse | Streaming:
     """Of a running session, too: what has been said until now."""
-    excerpt = await database_sync_to_async(_one)(
+    excerpt, watch = await database_sync_to_async(_one)(
         request, public_id, participant, suffix, window
     )
     start, stop = excerpt.start, excerpt.stop
@@ -141,7 +142,7 @@ async def download_track(
     name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
     faults: list[str] = []
     pieces = _made(excerpt, suffix, faults)
-    answer = await _streamed(pieces, kind.content_type, name)
+    answer = await _streamed(pieces, kind.content_type, name, watch=watch)
     if faults:
         answer[FAULTS] = " ".join(" ".join(faults).split())
     if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
@@ -180,7 +181,11 @@ def _made(
 
 
 async def _streamed(
-    pieces: Generator[bytes, None, None], content_type: str, name: str
+    pieces: Generator[bytes, None, None],
+    content_type: str,
+    name: str,
+    *,
+    watch: Watch | None = None,
 ) -> HttpResponse | Streaming:
     try:
         flow = Flow(pieces)
@@ -189,7 +194,8 @@ async def _streamed(
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return JsonResponse(body, status=e.status, headers=headers)
     await flow.begin()
-    answer = Streaming(flow, content_type=content_type)
+    sent = flow if watch is None else WatchedFlow(flow, watch)
+    answer = Streaming(sent, content_type=content_type)
     answer["Cache-Control"] = "private, no-store"
     answer["X-Accel-Buffering"] = "no"
     shown = content_disposition_header(True, name)  # noqa: FBT003
@@ -199,12 +205,15 @@ async def _streamed(
 
 def _one(
     request: HttpRequest, public_id: str, participant: str, suffix: str, window: Window
-) -> Excerpt:
-    session = _recorded(request, public_id, suffix)
+) -> tuple[Excerpt, Watch | None]:
+    """What to send, and what to look at meanwhile if it is shared."""
+    opened = callers.reading(request, public_id)
+    session = _recorded(opened.session, suffix)
+    watch = Watch(callers.of(request).token) if opened.is_shared else None
     found = tracks.of_session(session)
     theirs = [one for one in found if str(one.participant) == participant.lower()]
     if theirs:
-        return _excerpt(session, theirs[0], window)
+        return _excerpt(session, theirs[0], window), watch
     if any(str(p.public_id) == participant for p in session.participants.all()):
         raise VoiceError("not_recorded", "They have not been heard yet.", status=404)
     raise VoiceError("not_found", "There is no such participant.", status=404)
@@ -213,8 +222,7 @@ def _one(
 def _all(
     request: HttpRequest, public_id: str, suffix: str, window: Window
 ) -> tuple[About, list[Excerpt]]:
-    callers.opening(request, public_id)  # more than a shared page shows
-    session = _recorded(request, public_id, suffix)
+    session = _recorded(callers.opening(request, public_id), suffix)
     found = tracks.of_session(session)
     if not found:
         message = "Nobody has been heard in this session."
@@ -225,8 +233,7 @@ def _all(
     return about, [_excerpt(session, one, window) for one in found]
 
 
-def _recorded(request: HttpRequest, public_id: str, suffix: str) -> VoiceSession:
-    session = _session(request, public_id)
+def _recorded(session: VoiceSession, suffix: str) -> VoiceSession:
     if suffix not in FORMATS:
         message = f"The formats are {', '.join(FORMATS)}."
         raise VoiceError("unknown_format", message, status=404)
@@ -253,7 +260,3 @@ def _excerpt(session: VoiceSession, track: Track, window: Window) -> Excerpt:
         message = "The window is empty, or behind the end of the session."
         raise VoiceError("bad_window", message, status=422)
     return Excerpt(track, start, stop)
-
-
-def _session(request: HttpRequest, public_id: str) -> VoiceSession:
-    return callers.reading(request, public_id).session

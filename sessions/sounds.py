@@ -1,4 +1,4 @@
-"""Sound for whoever has a share's link: from storage, through us, part by part.
+"""Sound for whoever has a share's link: it comes through us, part by part.
 
 A link to the storage itself could not be taken back. Here the share is looked at when a
 part is asked for, and again and again while it is sent.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Self
 from urllib.parse import quote
 
 from channels.db import database_sync_to_async
@@ -21,11 +22,46 @@ from sessions.errors import VoiceError
 from sessions.masters import AUDIO
 from sessions.models import Recording, Tier
 from sessions.storage import StorageError, storage
+from sessions.streaming import Flow
 
 PIECE = 1 << 18
 LOOK_EVERY_S = 20.0
 """So long a share's sound goes on after the share was revoked, at the most."""
 PLAYED = (Tier.MASTER, Tier.FRAGMENT, Tier.CHUNK)
+
+
+class Watch:
+    """Looks, now and then, whether a share still shows anything."""
+
+    def __init__(
+        self, token: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._token, self._clock, self._looked = token, clock, clock()
+
+    async def is_over(self) -> bool:
+        if self._clock() - self._looked <= LOOK_EVERY_S:
+            return False
+        self._looked = self._clock()
+        return await database_sync_to_async(shares.session_of)(self._token) is None
+
+
+class WatchedFlow:
+    """A flow that breaks off once its share is over."""
+
+    def __init__(self, flow: Flow, watch: Watch) -> None:
+        self._flow, self._watch = flow, watch
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if await self._watch.is_over():
+            self._flow.close()
+            raise StopAsyncIteration
+        return await anext(self._flow)
+
+    def close(self) -> None:
+        self._flow.close()
 
 
 def shared(token: str, recording: int | None) -> str:
@@ -50,7 +86,7 @@ async def shared_sound(request: HttpRequest, token: str) -> HttpResponseBase:
     if part.is_empty:
         headers = {"Content-Range": f"bytes */{stat.size}"}
         return HttpResponse(status=416, headers=headers)
-    body = _pieces(token, row.key, part.start, part.stop)
+    body = _pieces(Watch(token), row.key, part.start, part.stop)
     if request.method == "HEAD":
         body = _nothing()
     response = Streaming(body, status=part.status, content_type=AUDIO)
@@ -70,13 +106,10 @@ def _find(token: str, wanted: str) -> Recording | None:
     return row if row is not None and row.tier in PLAYED else None
 
 
-async def _pieces(token: str, key: str, start: int, stop: int) -> AsyncIterator[bytes]:
-    looked = time.monotonic()
-    while start < stop:
-        if time.monotonic() - looked > LOOK_EVERY_S:
-            if await database_sync_to_async(shares.session_of)(token) is None:
-                return  # revoked, or over: it breaks off
-            looked = time.monotonic()
+async def _pieces(
+    watch: Watch, key: str, start: int, stop: int
+) -> AsyncIterator[bytes]:
+    while start < stop and not await watch.is_over():
         end = min(start + PIECE, stop)
         piece = await asyncio.to_thread(storage().read, key, start=start, stop=end)
         if not piece:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
-from scene import a_session, a_user
+from scene import Clock, a_session, a_user
 
 from sessions import access, keys, shares, sounds
 from sessions.models import (
@@ -26,7 +26,9 @@ from sessions.models import (
     VoiceSession,
 )
 from sessions.shares import NotSharedError
+from sessions.sounds import Watch, WatchedFlow
 from sessions.storage import storage
+from sessions.streaming import Flow
 
 pytestmark = pytest.mark.django_db
 
@@ -243,13 +245,37 @@ def test_sound_that_is_being_sent_breaks_off_soon_after(
     token: str, master: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sounds, "PIECE", 100)
-    monkeypatch.setattr(sounds, "LOOK_EVERY_S", -1.0)
+    clock = Clock()
 
     async def play() -> list[bytes]:
         heard = []
-        async for piece in sounds._pieces(token, master.key, 0, len(SOUND)):
+        watch = Watch(token, clock=clock)
+        async for piece in sounds._pieces(watch, master.key, 0, len(SOUND)):
             heard.append(piece)
             await Share.objects.aupdate(revoked_at=timezone.now())
+            clock.passes(sounds.LOOK_EVERY_S / 2)
         return heard
 
-    assert async_to_sync(play)() == [SOUND[:100]]
+    assert async_to_sync(play)() == [SOUND[:100], SOUND[100:200], SOUND[200:300]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_track_that_is_being_made_breaks_off_too(token: str) -> None:
+    clock, closed = Clock(), []
+
+    def made() -> Generator[bytes, None, None]:
+        try:
+            yield from [b"one", b"two", b"three"]
+        finally:
+            closed.append(True)
+
+    async def play() -> list[bytes]:
+        heard = []
+        async for piece in WatchedFlow(Flow(made()), Watch(token, clock=clock)):
+            heard.append(piece)
+            await Share.objects.aupdate(revoked_at=timezone.now())
+            clock.passes(sounds.LOOK_EVERY_S + 1)
+        return heard
+
+    assert async_to_sync(play)() == [b"one"]
+    assert closed
