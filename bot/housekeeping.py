@@ -26,7 +26,7 @@ from sessions import (
     recovery,
     retention,
 )
-from transcripts import sweeper
+from transcripts import archive, sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +78,7 @@ async def sweep() -> None:
     _count("utterance", done.dead + done.expired)
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
+    await database_sync_to_async(archive.ring)(now=timezone.now())
 
 
 async def recover() -> None:

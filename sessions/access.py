@@ -5,7 +5,8 @@ its participants may not end it. To anybody else it does not exist.
 
 A session's own token opens that session alone. It is derived from SECRET_KEY, so that
 nothing secret is stored and its owner can be shown the link again. A user's API token
-opens whatever the user may open; of it only the sha256 is stored.
+opens whatever the user may open; of it only the sha256 is stored. A share's token opens
+one session to be read, and only where `readable` is asked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
@@ -21,7 +23,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
-from sessions import guilds
+from sessions import guilds, shares
 from sessions.errors import NotAllowedError, SessionNotFoundError
 from sessions.models import ApiToken, Participant, State, VoiceSession
 
@@ -34,6 +36,14 @@ if TYPE_CHECKING:
 
 MODERATE = "voice_sessions.moderate"
 """The permission that opens everything; superusers have it by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session somebody may read; `is_shared`: by a share's link, and nothing more."""
+
+    session: VoiceSession
+    is_shared: bool
 
 
 def new_token() -> str:
@@ -98,6 +108,26 @@ def session_to_manage(
     if user and may_manage(session, user):
         return session
     raise NotAllowedError
+
+
+def readable(
+    public_id: UUID | str,
+    *,
+    user: Person | None = None,
+    token: str = "",
+) -> Reading:
+    """The session, for one who may open it, or has a link that shares it.
+
+    Raises as `session_for`.
+    """
+    try:
+        found = session_for(public_id, user=user, token=token)
+    except SessionNotFoundError:
+        shared = shares.session_of(token)
+        if shared is None or shared != find(public_id):
+            raise
+        return Reading(shared, is_shared=True)
+    return Reading(found, is_shared=False)
 
 
 def opens(session: VoiceSession, token: str) -> bool:

@@ -29,7 +29,7 @@ from sessions.callers import Caller, identify, identify_async, opened_for
 from sessions.capture.registry import registry
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
-from sessions.models import Source, State, VoiceSession
+from sessions.models import Participant, Source, State, VoiceSession
 from sessions.speech import speech_state
 
 router = Router(tags=["sessions"], auth=identify)
@@ -70,6 +70,7 @@ class ParticipantOut(Schema):
     id: str
     name: str
     present: bool
+    merged_into: str | None
 
 
 class SessionOut(Schema):
@@ -185,10 +186,8 @@ def list_sessions(
 def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     """200 while the session lives or is stored, 404 otherwise."""
     session = _session(request, public_id)
-    people = [
-        {"id": str(p.public_id), "name": p.name, "present": p.is_present}
-        for p in session.participants.all()
-    ]
+    everybody = session.participants.select_related("merged_into")
+    people = [_person(one) for one in everybody]
     found = addresses.of(session, base=request)
     more = {
         "participants": people,
@@ -196,6 +195,16 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
         "waiting_for_storage": recordings.is_waiting(session.pk),
     }
     return _summary(session) | more | found
+
+
+def _person(person: Participant) -> dict[str, Any]:
+    shown = person.shown
+    return {
+        "id": str(person.public_id),
+        "name": shown.name,
+        "present": person.is_present,
+        "merged_into": None if shown is person else str(shown.public_id),
+    }
 
 
 @router.post(

@@ -13,14 +13,15 @@ from django.utils.http import content_disposition_header
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from sessions import access, archive, masters, recordings, tracks
+from sessions import archive, callers, masters, recordings, sounds, tracks
 from sessions.archive import About, Excerpt
 from sessions.audio.formats import FORMATS
 from sessions.audio.frames import SAMPLES_PER_MS
 from sessions.audit import Kind
-from sessions.callers import identify, identify_async, opened_for
+from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
 from sessions.models import Recording, VoiceSession
+from sessions.sounds import Watch, WatchedFlow
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 from sessions.tracks import Track
 
@@ -52,8 +53,10 @@ class Window(Schema):
 class RecordingOut(Schema):
     id: int
     tier: str
+    # As whom they are shown; `track` is the participant whose sound it is.
     participant: str | None
     name: str | None
+    track: str | None
     state: str
     start_ms: int
     duration_ms: int
@@ -68,8 +71,9 @@ def _shown(row: Recording) -> RecordingOut:
     return RecordingOut(
         id=row.pk,
         tier=row.tier,
-        participant=str(person.public_id) if person else None,
-        name=person.name if person else None,
+        participant=str(person.shown.public_id) if person else None,
+        name=person.shown.name if person else None,
+        track=str(person.public_id) if person else None,
         state=row.state,
         start_ms=row.start // SAMPLES_PER_MS,
         duration_ms=row.duration // SAMPLES_PER_MS,
@@ -87,7 +91,7 @@ def _shown(row: Recording) -> RecordingOut:
 )
 def list_recordings(request: HttpRequest, public_id: str) -> list[RecordingOut]:
     """Every chunk, fragment and master, with its place on the session's timeline."""
-    session = _session(request, public_id)
+    session = callers.reading(request, public_id).session
     return [_shown(row) for row in recordings.of_session(session.pk)]
 
 
@@ -100,7 +104,11 @@ def download(
     request: HttpRequest, public_id: str, *, recording: int | None = None
 ) -> HttpResponse:
     """A redirect to the file; 202 while there is none yet: then ask again soon."""
-    session = opened_for(request, public_id, kind=Kind.AUDIO)
+    opened = callers.reading(request, public_id, kind=Kind.AUDIO)
+    session = opened.session
+    if opened.is_shared:
+        # A link to the storage would outlive the share.
+        return HttpResponseRedirect(sounds.shared(callers.of(request).token, recording))
     if (link := masters.link_of(session, recording)) is not None:
         return HttpResponseRedirect(link)
     if recording is not None:
@@ -127,7 +135,7 @@ async def download_track(
     window: Query[Window],
 ) -> HttpResponse | Streaming:
     """Of a running session, too: what has been said until now."""
-    excerpt = await database_sync_to_async(_one)(
+    excerpt, watch = await database_sync_to_async(_one)(
         request, public_id, participant, suffix, window
     )
     start, stop = excerpt.start, excerpt.stop
@@ -135,7 +143,7 @@ async def download_track(
     name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
     faults: list[str] = []
     pieces = _made(excerpt, suffix, faults)
-    answer = await _streamed(pieces, kind.content_type, name)
+    answer = await _streamed(pieces, kind.content_type, name, watch=watch)
     if faults:
         answer[FAULTS] = " ".join(" ".join(faults).split())
     if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
@@ -174,7 +182,11 @@ def _made(
 
 
 async def _streamed(
-    pieces: Generator[bytes, None, None], content_type: str, name: str
+    pieces: Generator[bytes, None, None],
+    content_type: str,
+    name: str,
+    *,
+    watch: Watch | None = None,
 ) -> HttpResponse | Streaming:
     try:
         flow = Flow(pieces)
@@ -183,7 +195,8 @@ async def _streamed(
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return JsonResponse(body, status=e.status, headers=headers)
     await flow.begin()
-    answer = Streaming(flow, content_type=content_type)
+    sent = flow if watch is None else WatchedFlow(flow, watch)
+    answer = Streaming(sent, content_type=content_type)
     answer["Cache-Control"] = "private, no-store"
     answer["X-Accel-Buffering"] = "no"
     shown = content_disposition_header(True, name)  # noqa: FBT003
@@ -193,12 +206,15 @@ async def _streamed(
 
 def _one(
     request: HttpRequest, public_id: str, participant: str, suffix: str, window: Window
-) -> Excerpt:
-    session = _recorded(request, public_id, suffix)
+) -> tuple[Excerpt, Watch | None]:
+    """What to send, and what to look at meanwhile if it is shared."""
+    opened = callers.reading(request, public_id, kind=Kind.AUDIO)
+    session = _recorded(opened.session, suffix)
+    watch = Watch(callers.of(request).token) if opened.is_shared else None
     found = tracks.of_session(session)
     theirs = [one for one in found if str(one.participant) == participant.lower()]
     if theirs:
-        return _excerpt(session, theirs[0], window)
+        return _excerpt(session, theirs[0], window), watch
     if any(str(p.public_id) == participant for p in session.participants.all()):
         raise VoiceError("not_recorded", "They have not been heard yet.", status=404)
     raise VoiceError("not_found", "There is no such participant.", status=404)
@@ -207,7 +223,8 @@ def _one(
 def _all(
     request: HttpRequest, public_id: str, suffix: str, window: Window
 ) -> tuple[About, list[Excerpt]]:
-    session = _recorded(request, public_id, suffix)
+    opened = callers.opened_for(request, public_id, kind=Kind.AUDIO)
+    session = _recorded(opened, suffix)
     found = tracks.of_session(session)
     if not found:
         message = "Nobody has been heard in this session."
@@ -218,8 +235,7 @@ def _all(
     return about, [_excerpt(session, one, window) for one in found]
 
 
-def _recorded(request: HttpRequest, public_id: str, suffix: str) -> VoiceSession:
-    session = opened_for(request, public_id, kind=Kind.AUDIO)
+def _recorded(session: VoiceSession, suffix: str) -> VoiceSession:
     if suffix not in FORMATS:
         message = f"The formats are {', '.join(FORMATS)}."
         raise VoiceError("unknown_format", message, status=404)
@@ -246,8 +262,3 @@ def _excerpt(session: VoiceSession, track: Track, window: Window) -> Excerpt:
         message = "The window is empty, or behind the end of the session."
         raise VoiceError("bad_window", message, status=422)
     return Excerpt(track, start, stop)
-
-
-def _session(request: HttpRequest, public_id: str) -> VoiceSession:
-    caller = request.auth  # type: ignore[attr-defined]
-    return access.session_for(public_id, user=caller.user, token=caller.token)

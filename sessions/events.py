@@ -18,9 +18,9 @@ from django.utils import timezone
 from sessions import bell
 from sessions.models import SessionEvent, VoiceSession
 
-NOTE, ERASED = "note", "erased"
-"""Types of events: a mark in time that somebody set; and that older ones were deleted,
-all those of one person."""
+NOTE, NOTE_GONE, ERASED = "note", "note.gone", "erased"
+"""Types of events: a mark in time that somebody set, or set anew; that it was taken
+away; and that older ones were deleted, all those of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def forget(session_id: int, *, participant: UUID, utterances: Collection[UUID]) 
     """
     rows = SessionEvent.objects.filter(session=session_id)
     gone, _ = rows.filter(data__participant=str(participant)).delete()
+    gone += rows.filter(data__into=str(participant)).delete()[0]
     ids = {str(one) for one in utterances}
     notices = rows.filter(type="notice").values_list("pk", "data")
     theirs = [pk for pk, data in notices if data.get("id") in ids]
@@ -81,6 +82,14 @@ def forget(session_id: int, *, participant: UUID, utterances: Collection[UUID]) 
     if gone:
         append(session_id, ERASED, {})
     return gone
+
+
+def forget_note(session_id: int, bookmark: UUID) -> None:
+    """Delete what the log tells of one note, and tell that it is gone. Joins the
+    caller's transaction."""
+    rows = SessionEvent.objects.filter(session=session_id, type=NOTE)
+    rows.filter(data__id=str(bookmark)).delete()
+    append(session_id, NOTE_GONE, {"id": str(bookmark)})
 
 
 def forget_notes(author: str, *, before: datetime) -> int:

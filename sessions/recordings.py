@@ -161,26 +161,21 @@ def _telling_waits(session_id: int) -> Iterator[None]:
 
 
 def stored(row: Recording, found: Stored) -> None:
-    """Storage has it and was asked: told once."""
+    """Storage has it and was asked: told once, also of what is stored anew."""
+    rows = Recording.objects.filter(pk=row.pk)
+    facts = {"size": found.size, "md5": found.md5 or "", "stored_at": timezone.now()}
     with _telling_waits(row.session_id):
-        changed = (
-            Recording.objects.filter(pk=row.pk)
-            .exclude(state=Recording.State.STORED)
-            .update(
-                state=Recording.State.STORED,
-                size=found.size,
-                md5=found.md5 or "",
-                # What was wrong with the sound stays; that storage was away does not.
-                error="" if row.attempts else row.error,
-                stored_at=timezone.now(),
-            )
+        changed = rows.exclude(state=Recording.State.STORED).update(
+            state=Recording.State.STORED,
+            # What was wrong with the sound stays; that storage was away does not.
+            error="" if row.attempts else row.error,
+            **facts,
         )
-        if changed:
-            events.append(
-                row.session_id,
-                "recording",
-                {"tier": row.tier, "id": row.pk, "bytes": found.size},
-            )
+        if not changed:
+            rows.update(**facts)
+            return
+        data = {"tier": row.tier, "id": row.pk, "bytes": found.size}
+        events.append(row.session_id, "recording", data)
 
 
 def take_in(session: VoiceSession, parsed: keys.Parsed, found: Stored) -> Recording:
@@ -289,7 +284,7 @@ def of_tier(session_id: int, tier: Tier) -> list[Recording]:
 def of_session(session_id: int) -> list[Recording]:
     """All files of a session: by tier, then by their place."""
     rows = Recording.objects.filter(session_id=session_id)
-    return list(rows.select_related("participant"))
+    return list(rows.select_related("participant__merged_into"))
 
 
 def metered(session_id: int, connection: str) -> dict[int, Metered]:

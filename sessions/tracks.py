@@ -114,8 +114,9 @@ class Opened:
 def of_session(session: VoiceSession) -> list[Track]:
     """Everybody who was heard, in the order they came."""
     everybody = _connections(session)
-    people = [one for one in session.participants.all() if not one.is_erased]
-    found = [_track(person, everybody[person.public_id]) for person in people]
+    people = session.participants.select_related("merged_into")
+    kept = [one for one in people if not one.is_erased]
+    found = [_track(person, everybody[person.public_id]) for person in kept]
     return [track for track in found if track is not None]
 
 
@@ -179,7 +180,7 @@ def _track(person: Participant, connections: Iterable[_Connection]) -> Track | N
         return None
     return Track(
         participant=person.public_id,
-        name=person.name,
+        name=person.shown.name,
         parts=tuple(parts),
         spans=tuple(sorted(spans)),
         gaps=tuple(sorted(gaps)),

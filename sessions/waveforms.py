@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
-from sessions import recordings
+from sessions import callers, recordings
 from sessions.audio.peaks import as_dat, as_json
 from sessions.audit import Kind
-from sessions.callers import identify, opened_for
+from sessions.callers import identify
 from sessions.errors import VoiceError
 
 router = Router(tags=["recordings"], auth=identify)
@@ -33,7 +33,7 @@ def download_peaks(
     """audiowaveform's formats, version 2: the least and the greatest sample of each
     50 ms of the session that ends in the recording. Chunks have theirs as soon as they
     are sealed, while the session runs."""
-    session = opened_for(request, public_id, kind=Kind.AUDIO)
+    session = callers.reading(request, public_id, kind=Kind.AUDIO).session
     if suffix not in ("json", "dat"):
         raise VoiceError("unknown_format", "The formats are json, dat.", status=404)
     found = recordings.waveform(session.pk, recording)

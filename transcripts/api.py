@@ -1,14 +1,21 @@
-"""GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels}: what was said, as a file."""
+"""What was said, over HTTP: GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels}, and
+corrections of its lines."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
+from sessions import callers
 from sessions.audit import Kind
-from sessions.callers import identify, opened_for
+from sessions.callers import identify
 from sessions.errors import VoiceError
-from transcripts import exports, utterances
+from transcripts import corrections, exports, utterances
+from transcripts.corrections import Corrected, Version
 
 router = Router(tags=["transcripts"], auth=identify)
 
@@ -27,14 +34,63 @@ def read_transcript(
     request: HttpRequest, public_id: str, suffix: str, *, download: bool = False
 ) -> HttpResponse:
     """What has its text so far, in the order it was said."""
-    session = opened_for(request, public_id, kind=Kind.TRANSCRIPT)
+    opened = callers.reading(request, public_id, kind=Kind.TRANSCRIPT)
+    session = opened.session
     if (chosen := exports.FORMATS.get(suffix)) is None:
         known = ", ".join(exports.FORMATS)
         message = f"A transcript comes as {known}, not as {suffix[:20]!r}."
         raise VoiceError("not_found", message, status=404)
-    text = chosen.write(utterances.of_session(session.pk))
+    lines = utterances.of_session(session.pk)
+    if opened.is_shared:  # what somebody corrected away is not for guests
+        lines = [replace(line, original=None) for line in lines]
+    text = chosen.write(lines)
     response = HttpResponse(text, content_type=chosen.content_type)
     if download:
         name = f"transcript-{session.public_id}.{suffix}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+class NewText(Schema):
+    text: str
+
+
+class CorrectedOut(Schema):
+    id: UUID
+    text: str
+    original: str | None
+    corrected_by: str | None
+    corrected_at: datetime | None
+
+
+class VersionOut(Schema):
+    text: str
+    by: str | None
+    at: datetime
+
+
+ERRORS = {401: Error, 403: Error, 404: Error, 422: Error}
+
+
+@router.patch(
+    "/{public_id}/utterances/{utterance}",
+    response={200: CorrectedOut, **ERRORS},
+    summary="Correct a line",
+)
+def correct(
+    request: HttpRequest, public_id: str, utterance: str, body: NewText
+) -> Corrected:
+    """The text as it was heard takes a correction back."""
+    session, user = callers.managing(request, public_id)
+    return corrections.correct(session, utterance, body.text, by=user)
+
+
+@router.get(
+    "/{public_id}/utterances/{utterance}/history",
+    response={200: list[VersionOut], **ERRORS},
+    summary="All texts of a line",
+)
+def read_history(request: HttpRequest, public_id: str, utterance: str) -> list[Version]:
+    """Oldest first: the first is the model's own, by nobody."""
+    session = callers.opening(request, public_id)
+    return corrections.history(session, utterance)

@@ -1,10 +1,12 @@
-"""The tables of what was said. `utterances` is their only writer."""
+"""The tables of what was said. `utterances` writes the lines, `corrections` what people
+made of them."""
 
 from __future__ import annotations
 
 import uuid
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -72,3 +74,38 @@ class Utterance(models.Model):
 
     def __str__(self) -> str:
         return f"utterance {self.public_id}"
+
+
+class Correction(models.Model):
+    """What somebody made of a line. The newest counts, unless it took the line back to
+    what the model had heard: then none does."""
+
+    utterance = models.ForeignKey(
+        Utterance, on_delete=models.CASCADE, related_name="corrections"
+    )
+    text = models.TextField()
+    # The index of the search follows it, by triggers: see `searchindex`.
+    is_current = models.BooleanField(default=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    name = models.CharField(max_length=80, blank=True, default="")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        indexes: ClassVar = [models.Index(fields=["at"])]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="correction_one_counts",
+                fields=["utterance"],
+                condition=models.Q(is_current=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"correction of utterance {self.utterance_id}"

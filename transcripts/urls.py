@@ -6,4 +6,7 @@ from django.urls import path
 
 from transcripts import views
 
-urlpatterns = [path("search", views.search_page, name="search")]
+urlpatterns = [
+    path("search", views.search_page, name="search"),
+    path("shared/<str:token>", views.shared_page, name="shared"),
+]

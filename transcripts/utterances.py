@@ -24,7 +24,7 @@ from sessions.models import Participant, State, VoiceSession
 from transcripts import doorbell, lines, workers
 from transcripts.claims import Claim, claim
 from transcripts.exports import Line
-from transcripts.models import Utterance, UtteranceState
+from transcripts.models import Correction, Utterance, UtteranceState
 from transcripts.recognised import Recognised
 
 __all__ = [
@@ -289,10 +289,15 @@ def unfinished(session_id: int) -> int:
 
 
 def of_session(session_id: int) -> list[Line]:
-    """The lines of a session's transcript, by their start."""
+    """The lines of a session's transcript, by their start, as people corrected them."""
     rows = Utterance.objects.filter(session=session_id, state=UtteranceState.DONE)
-    rows = rows.select_related("participant").defer("audio").order_by("start", "pk")
-    return [lines.line(row) for row in rows]
+    rows = rows.select_related("participant__merged_into").defer("audio")
+    made = Correction.objects.filter(utterance__session=session_id, is_current=True)
+    corrected = dict(made.order_by().values_list("utterance", "text"))
+    return [
+        lines.line(row, corrected=corrected.get(row.pk))
+        for row in rows.order_by("start", "pk")
+    ]
 
 
 def _held(utterance_id: int, token: str) -> Any:

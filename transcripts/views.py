@@ -1,4 +1,5 @@
-"""The page of the search: parse, ask who it is, call one service, draw."""
+"""The pages of the search and of a session that is shared: parse, ask who it is, call
+one service, draw."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from sessions import queries
+from sessions import queries, shares, sounds
+from sessions.shares import NotSharedError
+from transcripts import utterances
 from transcripts.search import search
 from transcripts.terms import LONGEST
 
@@ -32,6 +35,31 @@ def search_page(request: HttpRequest) -> HttpResponse:
     following = hits[PER_PAGE - 1].number if len(hits) > PER_PAGE else None
     context = {"query": query, "hits": hits[:PER_PAGE], "following": following}
     return render(request, "search.html", context)
+
+
+@require_safe
+@never_cache
+def shared_page(request: HttpRequest, token: str) -> HttpResponse:
+    """One session to be read and heard, by whoever has the link."""
+    try:
+        session = shares.find(token).session
+    except NotSharedError as e:
+        return _private(render(request, "unshared.html", status=e.status))
+    lines = utterances.of_session(session.pk)
+    context = {
+        "session": session,
+        "lines": lines,
+        "speakers": sorted({line.speaker for line in lines}),
+        "sound_url": sounds.shared(token, None) if session.record else "",
+    }
+    return _private(render(request, "shared.html", context))
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    """The token stands in the address: for no search engine, and for no other site."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
 
 
 def _number(given: str) -> int | None:

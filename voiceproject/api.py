@@ -11,6 +11,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from bot.api import router as calls_router
+from sessions.additions import router as additions_router
 from sessions.api import router as sessions_router
 from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
@@ -24,6 +25,7 @@ api.add_router("/sessions", sessions_router)
 api.add_router("/sessions", downloads_router)
 api.add_router("/sessions", waveforms_router)
 api.add_router("/sessions", transcripts_router)
+api.add_router("/sessions", additions_router)
 api.add_router("/calls", calls_router)
 
 

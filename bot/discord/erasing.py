@@ -19,7 +19,7 @@ from django.utils import timezone
 from bot.discord.guild import deeds
 from bot.discord.text import lines
 from bot.models import Erasure
-from sessions import events, participants, queue
+from sessions import bookmarks, participants, queue
 from sessions.models import ERASED, Participant, Source, VoiceSession
 from sessions.storage import StorageError
 from transcripts import erasing
@@ -83,7 +83,7 @@ def _fulfil(wish: Erasure) -> Erased:
         else:
             gone += is_gone
             waiting += not is_gone
-    events.forget_notes(key, before=until)
+    bookmarks.forget_author(key, before=until)
     asking = queue.forget_user(Source.DISCORD, wish.user_id, before=until)
     asked = deeds.forget_user(wish.user_id, before=until)
     if not (waiting or refused or asking or asked):

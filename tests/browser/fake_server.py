@@ -60,6 +60,7 @@ class FakeServer:
         self.streams: dict[str, Stream] = {}
         self.rendered: dict[str, str] = {}
         self.acknowledge = True
+        self.refusal = ""
         self.reads = 0
         self.replayed_after: list[int] = []
         self._unplugged = False
@@ -173,6 +174,7 @@ class FakeServer:
                 web.get(f"{api}/events", self._events),
                 web.get(api, self._read),
                 web.post(f"{api}/end", self._end),
+                web.post(f"{api}/bookmarks", self._note),
             ]
         )
         self._runner = web.AppRunner(
@@ -265,6 +267,15 @@ class FakeServer:
             return web.json_response({"code": "csrf", "message": ""}, status=403)
         self.end("requested")
         return web.json_response({"id": self.id, "state": self.state})
+
+    async def _note(self, request: web.Request) -> web.Response:
+        if self.refusal:
+            told = {"code": "refused", "message": self.refusal}
+            return web.json_response(told, status=409)
+        sent = await request.json()
+        note = {"id": str(uuid.uuid4()), "name": "Guest", "author": "", **sent}
+        self.tell("note", **note)
+        return web.json_response(note, status=201)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         after = int(request.query.get("after", "0"))

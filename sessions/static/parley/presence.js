@@ -38,6 +38,14 @@ export class Presence {
     this.list.append(element);
   }
 
+  rename(id, name) {
+    const person = this.people.get(id);
+    if (!person) return;
+    const slot = person.element.dataset.slot;
+    person.element.querySelector(".name").textContent = name;
+    person.element.querySelector(".face").replaceWith(face(name, slot));
+  }
+
   leave(id) {
     const person = this.people.get(id);
     if (!person) return;

@@ -1,11 +1,13 @@
 /** The page of a session: puts the parts together and follows the session's life. */
 
+import { Aliases } from "./aliases.js";
 import { Api, ApiError } from "./api.js";
 import { Banners } from "./banners.js";
 import { position } from "./clock.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
 import { closeMenus, copyText } from "./menus.js";
+import { Notes } from "./notes.js";
 import { showOver } from "./over.js";
 import { Presence } from "./presence.js";
 import { tellSpeech } from "./recogniser.js";
@@ -19,6 +21,7 @@ const NOTICE_MS = 12000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
 const BANNERS = ["network", "speech", "behind", "storage", "notice"];
 const ALIVE = ["requested", "waiting", "active"];
+const SAID = ["utterance", "utterance.corrected", "partial", "tone"];
 const COMPLETE = ["ready", "failed", "deleted"];
 
 const config = JSON.parse(document.getElementById("session-config").textContent);
@@ -60,8 +63,19 @@ class SessionPage {
       onState: () => this.feedChanged(),
       check: () => this.refresh(),
     });
+    this.aliases = new Aliases();
+    this.notes = this.makeNotes();
     this.voice = this.makeVoice();
     this.dock = this.makeDock();
+  }
+
+  makeNotes() {
+    const names = ["dialog", "form", "moment", "trouble", "cancel"];
+    const found = names.map((name) => [name, part(`note-${name}`)]);
+    const parts = Object.fromEntries(found);
+    Object.assign(parts, { button: part("note"), input: part("note-text") });
+    const url = tokened(`${here}/bookmarks`);
+    return new Notes({ parts, url, csrf: config.csrf, now: () => this.lasted() });
   }
 
   makeVoice() {
@@ -214,8 +228,9 @@ class SessionPage {
     this.lastSeq = Math.max(this.lastSeq, this.feed.last);
     this.transcript.readOut = live;
     // In the order of the log, so that everybody has the same colour on every screen.
-    if (event.participant) this.speakers.slot(event.participant, event.name);
-    this.handlers[event.type]?.(event, live);
+    const shown = this.aliases.shown(event);
+    if (event.participant) this.speakers.slot(shown.participant, shown.name);
+    this.handlers[event.type]?.(SAID.includes(event.type) ? shown : event, live);
     if (this.isComplete && this.feed.last >= this.lastSeq) this.feed.close();
   }
 
@@ -225,6 +240,21 @@ class SessionPage {
       this.transcript.say(event);
       this.presence.hear(event.participant);
     },
+    "utterance.corrected": (event) => {
+      this.transcript.readOut = false; // it was read out as it was heard
+      this.transcript.say({ ...event, type: "utterance" });
+    },
+    "participant.renamed": (event) => {
+      this.aliases.rename(event);
+      this.transcript.give(event.participant, event);
+      this.presence.rename(event.participant, event.name);
+    },
+    "participant.merged": (event) => {
+      this.aliases.merge(event);
+      this.transcript.give(event.participant, event);
+    },
+    note: (event) => this.transcript.note(event),
+    "note.gone": (event) => this.transcript.noteGone(event),
     tone: (event) => this.transcript.tone(event),
     participant: (event, live) => live && this.presence.take(event),
     state: (event, live) => live && this.become(event.state, event.reason),
@@ -283,6 +313,7 @@ class SessionPage {
     showOver({ card, title, text }, why);
     part("dock").hidden = true;
     part("end")?.remove();
+    this.notes.end();
     part("copy").hidden = true;
     if (this.isComplete) this.banners.set("behind", "");
     this.wakeLock.release();
@@ -297,8 +328,14 @@ class SessionPage {
     if (!config.started_at) return;
     const now = new Date(Date.now() + this.skewMs).toISOString();
     if (!this.isAlive) config.ended_at ||= now;
-    const lasted = Date.parse(config.ended_at || now) - Date.parse(config.started_at);
-    part("elapsed").textContent = position(lasted);
+    part("elapsed").textContent = position(this.lasted());
+  }
+
+  /** How long it has, or had; in ms. */
+  lasted() {
+    const now = Date.now() + this.skewMs;
+    const end = config.ended_at ? Date.parse(config.ended_at) : now;
+    return Math.max(end - Date.parse(config.started_at || config.now), 0);
   }
 
   // --- what one can do --------------------------------------------------------------

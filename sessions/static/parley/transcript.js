@@ -5,6 +5,7 @@
 
 import { position } from "./clock.js";
 import { Lines } from "./lines.js";
+import { fillNote } from "./notes.js";
 import { face } from "./speakers.js";
 import { Tones } from "./tones.js";
 
@@ -46,6 +47,21 @@ export class Transcript {
     this.tones.take(event);
     const { participant, start_ms, end_ms } = event;
     for (const line of this.lines.over(participant, start_ms, end_ms)) this.touch(line);
+  }
+
+  note(event) {
+    this.touch(this.lines.note(event, this.now()));
+  }
+
+  noteGone({ id }) {
+    const line = this.lines.byId.get(id);
+    if (line) this.forget(line);
+    this.empty.hidden = this.lines.sorted.length > 0;
+  }
+
+  /** Somebody has another name, or is somebody else. */
+  give(participant, shown) {
+    for (const line of this.lines.give(participant, shown)) this.touch(line);
   }
 
   touch(line) {
@@ -109,6 +125,10 @@ export class Transcript {
   }
 
   fill(element, line) {
+    if (line.note) {
+      fillNote(element, line);
+      return;
+    }
     const slot = this.speakers.slot(line.participant, line.name);
     const words = document.createElement("p");
     words.className = "words";
