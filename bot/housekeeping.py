@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bot.discord.guild import deeds
-from sessions import flashes, pulses, queue, reaper, recovery, retention
+from sessions import flashes, jobs, pulses, queue, reaper, recovery, retention
 from transcripts import sweeper
 
 log = structlog.get_logger(__name__)
@@ -65,6 +65,7 @@ async def sweep() -> None:
     done = await database_sync_to_async(sweeper.sweep)(now=timezone.now())
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
+    await database_sync_to_async(jobs.sweep)(now=timezone.now())
 
 
 async def recover() -> None:

@@ -8,7 +8,7 @@ import time
 import structlog
 from django_q.conf import Conf
 
-from transcripts import doorbell, keeper, partials, utterances, workers
+from transcripts import again, doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
 from transcripts.stt import Engine
 from transcripts.utterances import Claim
@@ -39,6 +39,9 @@ def drain() -> int:
         while time.monotonic() < until:
             claim = utterances.claim(workers.identity())
             if claim is None:
+                # Only while nobody waits: what is being said comes before what was.
+                if again.one(workers.identity(), engine):
+                    continue
                 return done
             try:
                 done += _transcribe(claim, engine)

@@ -6,11 +6,15 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
+from bot.admin import pages
 from voiceproject.api import api
 from voiceproject.health import health
 
+theirs, app, name = admin.site.urls
+ours = pages.addresses()
+
 urlpatterns = [
-    path("admin/", admin.site.urls),
+    path("admin/", (ours + theirs, app, name)),
     path("api/", api.urls),
     path("health", health, name="health"),
     path("login", LoginView.as_view(), name="login"),
