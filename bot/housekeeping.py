@@ -19,6 +19,7 @@ from sessions import (
     audit,
     flashes,
     guilds,
+    jobs,
     measures,
     pulses,
     queue,
@@ -79,6 +80,7 @@ async def sweep() -> None:
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
     await database_sync_to_async(archive.ring)(now=timezone.now())
+    await database_sync_to_async(jobs.sweep)(now=timezone.now())
 
 
 async def recover() -> None:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from sessions import finish
+from sessions import finish, jobs
 
 
 @register
@@ -19,6 +19,8 @@ def check_dotted_paths(**_: Any) -> list[CheckMessage]:
         *finish.STEPS,
         *settings.FORGETTERS,
         settings.SPEECH_STATE,
+        *jobs.KINDS.values(),
+        jobs.TRANSCRIPTS,
     ]
     return [error for path in paths if (error := _import_error(path))]
 
@@ -27,7 +29,7 @@ def _import_error(path: str) -> Error | None:
     try:
         import_string(path)
     except ImportError as e:
-        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE or sessions.finish"
+        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE, sessions.finish or .jobs"
         hint = f"It is named in {where}: {e}"
         return Error(f"{path} cannot be imported.", hint=hint, id="sessions.E001")
     return None

@@ -5,7 +5,7 @@ Following it live is `feed`'s work.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,9 @@ from django.utils import timezone
 from sessions import bell
 from sessions.models import SessionEvent, VoiceSession
 
-NOTE, NOTE_GONE, ERASED = "note", "note.gone", "erased"
+NOTE, NOTE_GONE, ERASED, UTTERANCE = "note", "note.gone", "erased", "utterance"
 """Types of events: a mark in time that somebody set, or set anew; that it was taken
-away; and that older ones were deleted, all those of one person."""
+away; that older ones were deleted or rewritten; and a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,33 @@ def forget_note(session_id: int, bookmark: UUID) -> None:
     rows = SessionEvent.objects.filter(session=session_id, type=NOTE)
     rows.filter(data__id=str(bookmark)).delete()
     append(session_id, NOTE_GONE, {"id": str(bookmark)})
+
+
+def rewrite(session_id: int, *, lines: Mapping[str, dict[str, Any] | None]) -> None:
+    """Put other words into the log's lines, by their id; None: there are none any more.
+    Joins the caller's transaction. A line the log does not have yet is appended.
+
+    A new event says so, as in `forget`.
+    """
+    rows = SessionEvent.objects.filter(session=session_id, type=UTTERANCE)
+    told, gone, changed = set(), [], []
+    for row in rows.iterator(500):
+        line = str(row.data.get("id"))
+        if line not in lines:
+            continue
+        told.add(line)
+        if (data := lines[line]) is None:
+            gone.append(row.pk)
+        else:
+            row.data = data
+            changed.append(row)
+    SessionEvent.objects.bulk_update(changed, ["data"], batch_size=200)
+    for first in range(0, len(gone), 500):
+        rows.filter(pk__in=gone[first : first + 500]).delete()
+    for line, data in lines.items():
+        if data is not None and line not in told:
+            append(session_id, UTTERANCE, data)
+    append(session_id, ERASED, {})
 
 
 def forget_notes(author: str, *, before: datetime) -> int:

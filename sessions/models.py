@@ -2,8 +2,8 @@
 
 Who writes them: `lifecycle` the session's state, `participants` the people,
 `recordings` the files, `events` the log, `queue` the requests, `bookmarks` the notes,
-`shares` the links, `guilds` who manages what, `audit` who looked. Nobody else, and no
-`save()` override anywhere.
+`shares` the links, `guilds` who manages what, `audit` who looked, `jobs` the jobs.
+Nobody else, and no `save()` override anywhere.
 """
 
 from __future__ import annotations
@@ -523,3 +523,51 @@ class Share(models.Model):
 
     def __str__(self) -> str:
         return f"share {self.public_id}"
+
+
+class Job(models.Model):
+    """What somebody asked to be done to many things, and how far it is."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    OPEN: ClassVar = (State.WAITING, State.RUNNING)
+
+    kind = models.CharField(max_length=16)
+    options = models.JSONField(default=dict, blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="jobs",
+    )
+    asked_at = models.DateTimeField(default=timezone.now)
+    # What is worked on: ids of sessions, or what a look around found.
+    items = models.JSONField(default=list, blank=True)
+    # The first item that nobody was at; and those before it that are not done yet.
+    next = models.PositiveIntegerField(default=0)
+    waiting = models.JSONField(default=list, blank=True)
+    done = models.PositiveIntegerField(default=0)
+    # [[number of the item, why it was not done], ...]
+    failures = models.JSONField(default=list, blank=True)
+    # What a look around has found, to be shown and then cleaned.
+    found = models.JSONField(default=list, blank=True)
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    claimed_by = models.CharField(max_length=16, blank=True, default="")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    rung_at = models.DateTimeField(null=True, blank=True)
+    # Claims since an item was last noted: more than one, and workers died.
+    deaths = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        indexes: ClassVar = [models.Index(fields=["state", "lease_until"])]
+
+    def __str__(self) -> str:
+        return f"job {self.pk}: {self.kind}"

@@ -246,6 +246,22 @@ def spooled(session_id: int) -> list[Recording]:
     return list(rows.select_related("session", "participant").order_by("pk"))
 
 
+def given_up(session_id: int) -> list[Recording]:
+    """What is not tried any more."""
+    rows = Recording.objects.filter(
+        session_id=session_id, state=Recording.State.FAILED
+    ).exclude(tier=Tier.TRANSCRIPT)
+    return list(rows.select_related("session").order_by("pk"))
+
+
+def try_again(rows: list[Recording]) -> int:
+    """Have given-up files stored after all; how many."""
+    given_up = Recording.objects.filter(
+        pk__in=[row.pk for row in rows], state=Recording.State.FAILED
+    )
+    return given_up.update(state=Recording.State.SPOOLED, attempts=0, error="")
+
+
 def failed_connections(session_id: int) -> set[str]:
     """The connections of which a file could not be read, or not be stored, for good."""
     rows = Recording.objects.filter(

@@ -11,7 +11,7 @@ from django_q.conf import Conf
 
 from sessions import measures
 from sessions.models import VoiceSession
-from transcripts import archive, doorbell, keeper, partials, utterances, workers
+from transcripts import again, archive, doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
 from transcripts.stt import Engine
 from transcripts.utterances import Claim
@@ -44,6 +44,9 @@ def drain() -> int:
         while time.monotonic() < until:
             claim = utterances.claim(workers.identity())
             if claim is None:
+                # Only while nobody waits: what is being said comes before what was.
+                if again.one(workers.identity(), engine):
+                    continue
                 return done
             try:
                 done += _transcribe(claim, engine)
