@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from bot.discord.guild import deeds
 from sessions import flashes, pulses, queue, reaper, recovery, retention
-from transcripts import sweeper
+from transcripts import forgetting, reporting, sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +70,8 @@ async def sweep() -> None:
 async def recover() -> None:
     if found := await database_sync_to_async(recovery.ring)():
         log.info("recovery.rung", sessions=found)
+    await database_sync_to_async(forgetting.ring_all)()
+    await database_sync_to_async(reporting.ring_all)()
 
 
 async def retain() -> None:

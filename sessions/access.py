@@ -87,3 +87,10 @@ def may_open(session: VoiceSession, user: AbstractBaseUser | AnonymousUser) -> b
     if not user.is_authenticated:
         return False
     return session.owner_id == user.pk or bool(getattr(user, "is_staff", False))
+
+
+def may_manage(
+    session: VoiceSession, user: AbstractBaseUser | AnonymousUser | None
+) -> bool:
+    """Whether a signed-in person may decide over it: its owner, and moderators."""
+    return user is not None and may_open(session, user)

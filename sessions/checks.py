@@ -18,6 +18,10 @@ def check_dotted_paths(**_: Any) -> list[CheckMessage]:
         *settings.CAPTURE_SINKS,
         *finish.STEPS,
         *settings.FORGETTERS,
+        *settings.PERSON_FORGETTERS,
+        *settings.SUBJECT_FORGETTERS,
+        *settings.RETAINERS,
+        *settings.WHEN_READY,
         settings.SPEECH_STATE,
     ]
     return [error for path in paths if (error := _import_error(path))]
@@ -27,7 +31,7 @@ def _import_error(path: str) -> Error | None:
     try:
         import_string(path)
     except ImportError as e:
-        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE or sessions.finish"
+        where = "the settings of dotted paths, or sessions.finish"
         hint = f"It is named in {where}: {e}"
         return Error(f"{path} cannot be imported.", hint=hint, id="sessions.E001")
     return None

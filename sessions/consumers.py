@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from sessions import access, participants, wire
+from sessions import access, consent, participants, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -42,6 +42,7 @@ CLOSE_BY_STOP = {
     Stop.ENDED: Close.ENDED,
     Stop.REPLACED: Close.REPLACED,
     Stop.RESTARTING: Close.RESTARTING,
+    Stop.OPTED_OUT: Close.OPTED_OUT,
 }
 
 
@@ -128,6 +129,11 @@ class SessionConsumer(AsyncWebsocketConsumer):
             self.scope["url_route"]["kwargs"]["public_id"], user=user, token=token
         )
 
+    def _account_id(self) -> int | None:
+        """Whose account it is, where they are signed in and speak from our pages."""
+        user = self.scope.get("user") if self._same_origin() else None
+        return user.pk if user is not None and user.is_authenticated else None
+
     def _same_origin(self) -> bool:
         headers = dict(self.scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin1")
@@ -150,12 +156,15 @@ class AudioConsumer(SessionConsumer):
         self._rate = address.rate
         self._seconds = Allowance(1.05, settings.AUDIO_MAX_AHEAD_S)
         self._messages = Allowance(MESSAGES_PER_S, MESSAGES_BURST)
+        agreed = consent.agreed_to(address.consent)
         connection = str(uuid.uuid4())
         person = await database_sync_to_async(participants.join)(
             session.pk,
             key=str(address.stream or connection),
             name=address.name,
             connection=connection,
+            consent_to=agreed,
+            account_id=self._account_id(),
         )
         try:
             capture = self._capture(session, person, address)

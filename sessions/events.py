@@ -75,6 +75,21 @@ def forget(session_id: int, *, participant: UUID, utterances: Collection[UUID]) 
     return gone
 
 
+def forget_said(session_id: int, *, participant: UUID, types: Collection[str]) -> int:
+    """Delete what somebody said from a log that still grows; who they are stays. Joins
+    the caller's transaction."""
+    rows = SessionEvent.objects.filter(session=session_id, type__in=types)
+    gone, _ = rows.filter(data__participant=str(participant)).delete()
+    if gone:
+        append(session_id, ERASED, {})
+    return gone
+
+
+def forget_types(session_id: int, types: Collection[str]) -> int:
+    """Delete all events of some types, whoever they tell of; how many."""
+    return SessionEvent.objects.filter(session=session_id, type__in=types).delete()[0]
+
+
 def forget_notes(author: str, *, before: datetime) -> int:
     """Delete what somebody noted in any session until a moment; how many events."""
     notes = SessionEvent.objects.filter(type=NOTE, data__author=author)

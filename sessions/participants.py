@@ -18,6 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from sessions import events
+from sessions.consent import OptedOutError
 from sessions.errors import SessionEndedError
 from sessions.models import ERASED, Participant, Source, State, VoiceSession
 from sessions.names import clean
@@ -56,13 +57,21 @@ def clean_name(raw: str) -> str:
 
 
 def join(
-    session_id: int, *, key: str, name: str, connection: str, was_heard: bool = False
+    session_id: int,
+    *,
+    key: str,
+    name: str,
+    connection: str,
+    was_heard: bool = False,
+    consent_to: str = "",
+    account_id: int | None = None,
 ) -> Participant:
     """The person `key`, now held by `connection`: made on the first, found after that.
 
     A newer connection takes the person over from an older one. Whoever was heard
     before the stop was seen still joins: their words only waited. Raises
-    SessionEndedError when the session takes no more sound.
+    SessionEndedError when the session takes no more sound, and OptedOutError for
+    whoever wants to be in it no more.
     """
     with transaction.atomic():
         # Locks the row: nobody joins between the stop and the last one leaving.
@@ -72,11 +81,26 @@ def join(
             raise SessionEndedError
         name = clean_name(name) or f"Guest {session.participants.count() + 1}"
         person, _ = Participant.objects.get_or_create(
-            session=session, key=key, defaults={"name": name}
+            session=session,
+            key=key,
+            defaults={"name": name, "account_id": account_id},
         )
+        if person.opted_out_at is not None:
+            raise OptedOutError
+        _note_consent(person, consent_to)
         _hold(person, connection)
     log.info("participant.joined", session=session_id, participant=person.pk)
     return person
+
+
+def _note_consent(person: Participant, to: str) -> None:
+    """When, and to which words: kept from the first time; other words are agreed to
+    anew."""
+    if to and to != person.consent_to:
+        person.consent_to, person.consented_at = to, timezone.now()
+        Participant.objects.filter(pk=person.pk).update(
+            consent_to=to, consented_at=person.consented_at
+        )
 
 
 def leave(
@@ -225,7 +249,12 @@ def erase(person: Participant) -> None:
     if not person.is_erased:
         person.key = ERASED + person.key
         Participant.objects.filter(pk=person.pk).update(
-            key=person.key, name=UNKNOWN, language=""
+            key=person.key,
+            name=UNKNOWN,
+            language="",
+            account=None,
+            consent_to="",
+            consented_at=None,
         )
 
 

@@ -31,4 +31,4 @@ def recover(session_id: int) -> list[str]:
 
 def retain() -> int:
     """Delete what was kept long enough (media queue)."""
-    return retention.sweep(now=timezone.now())
+    return retention.run(now=timezone.now())

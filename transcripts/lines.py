@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.optout import IN_THEIR_PLACE, Absent
 from transcripts.exports import Line, LineWord
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ def event_of(row: Utterance) -> dict[str, Any]:
         "language": row.language,
         "confidence": row.confidence,
     }
+
+
+def unrecorded(one: Absent) -> Line:
+    """The line in the place of somebody of whom nothing is taken."""
+    return Line(
+        id=f"unrecorded-{one.participant}",
+        participant=str(one.participant),
+        speaker=one.name,
+        start_ms=one.at_ms,
+        end_ms=one.at_ms,
+        text=IN_THEIR_PLACE,
+    )
 
 
 def line(row: Utterance) -> Line:
