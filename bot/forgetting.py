@@ -18,9 +18,8 @@ from sessions.models import ERASED, Participant, Source
 def forget_person(person: Participant) -> None:
     """Of one session. May be called again. Raises OSError."""
     session = person.session
-    if session.source == Source.DISCORD:
-        lines.forget_person(session, person.public_id)
-    elif session.source == Source.PHONE and _is_caller(person):
+    lines.forget_person(session, person.public_id)
+    if session.source == Source.PHONE and _is_caller(person):
         calls.forget_caller(session.pk)
 
 

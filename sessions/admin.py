@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from sessions import deletion, queue
+from sessions import deletion, keeping, queue
 from sessions.errors import VoiceError
 from sessions.models import (
     ApiToken,
@@ -52,6 +52,25 @@ class VoiceSessionAdmin(ReadOnly):
     list_filter = ("state", "source", "record")
     search_fields = ("public_id", "title")
     date_hierarchy = "created_at"
+    readonly_fields = ("kept",)
+    actions = ("keep", "do_not_keep")
+
+    @admin.display(description="kept")
+    def kept(self, session: VoiceSession) -> str:
+        """Until when, in plain words."""
+        return keeping.sentence(keeping.of(session))
+
+    @admin.action(description="Keep for ever", permissions=["view"])
+    def keep(self, request: HttpRequest, queryset: QuerySet[VoiceSession]) -> None:
+        done = keeping.decide_all(queryset, keep=True)
+        self.message_user(request, f"{done} kept for ever.")
+
+    @admin.action(description="Keep as the settings say", permissions=["view"])
+    def do_not_keep(
+        self, request: HttpRequest, queryset: QuerySet[VoiceSession]
+    ) -> None:
+        done = keeping.decide_all(queryset, keep=False)
+        self.message_user(request, f"{done} kept as the settings say.")
 
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest

@@ -233,6 +233,11 @@ def restore(session_id: int, public_id: UUID) -> Participant:
     return person
 
 
+def known(session_id: int, key: str) -> Participant:
+    """Somebody of a session, as they were left. Raises Participant.DoesNotExist."""
+    return Participant.objects.get(session=session_id, key=key)
+
+
 def of_key(key: str, *, source: Source, before: datetime) -> list[Participant]:
     """Somebody in all sessions of a source that they came to before a moment; also
     where `erase` has begun, and `forget` was not reached."""

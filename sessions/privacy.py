@@ -30,6 +30,7 @@ class Erasure(models.Model):
         ACCOUNT = "account"
         DISCORD = "discord"
         BROWSER = "browser"
+        PHONE = "phone"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     road = models.CharField(max_length=16, choices=Road, editable=False)

@@ -8,8 +8,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from transcripts import utterances
+from transcripts import eraseadmin, utterances
 from transcripts.models import Utterance
+
+__all__ = ["UtteranceAdmin", "eraseadmin"]
 
 if TYPE_CHECKING:  # generic in the stubs only
     _UtteranceAdmin = admin.ModelAdmin[Utterance]

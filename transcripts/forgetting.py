@@ -191,8 +191,21 @@ def forget_here(
 def _forget_said(person: Participant) -> None:
     """Their words, at once; while a session runs, who they were is still needed."""
     VoiceSession.objects.select_for_update().get(pk=person.session_id)
-    Utterance.objects.filter(participant=person).delete()
-    events.forget_said(person.session_id, participant=person.public_id, types=SPOKEN)
+    said = Utterance.objects.filter(participant=person)
+    ids = set(said.values_list("public_id", flat=True))
+    said.delete()
+    events.forget_said(
+        person.session_id,
+        participant=person.public_id,
+        utterances=ids,
+        types=SPOKEN,
+    )
+
+
+def waiting_of(user: AbstractBaseUser) -> list[Erasure]:
+    """What somebody asked for with their account and is not done."""
+    rows = Erasure.objects.filter(account=user.pk, state=Erasure.State.WAITING)
+    return list(rows.order_by("pk"))
 
 
 def ring(erasure_id: int) -> None:

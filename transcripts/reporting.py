@@ -8,6 +8,7 @@ tried again, not for ever. Logs hold no address.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import signing
 from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -62,7 +62,7 @@ def is_subscribed(session: VoiceSession, user: AbstractBaseUser) -> bool:
     return row.is_on if row else session.owner_id == user.pk
 
 
-def unsubscribe(token: str) -> VoiceSession:
+def decide(token: str, *, is_on: bool) -> VoiceSession:
     """What the link in a mail does; it works for ever. Raises VoiceError for any other
     token."""
     try:
@@ -78,7 +78,7 @@ def unsubscribe(token: str) -> VoiceSession:
     ) as e:
         message = "This link is not one of ours, or its session is gone."
         raise VoiceError("not_found", message, status=404) from e
-    subscribe(session, user, is_on=False)
+    subscribe(session, user, is_on=is_on)
     return session
 
 
@@ -238,8 +238,13 @@ def _links(session: VoiceSession) -> list[tuple[str, str]]:
     return found
 
 
-@transaction.atomic
-def forget_user(user: AbstractBaseUser) -> None:
-    """Which sessions somebody followed, and what was sent to them."""
-    Subscription.objects.filter(user_id=user.pk).delete()
-    Report.objects.filter(user_id=user.pk).delete()
+def forget_subject(keys: Sequence[str], *, before: datetime) -> bool:
+    """Which sessions an account followed, and what was sent to it, where somebody is
+    erased (SUBJECT_FORGETTERS)."""
+    users = [
+        int(key.removeprefix("account:")) for key in keys if key.startswith("account:")
+    ]
+    Subscription.objects.filter(user__in=users, created_at__lte=before).delete()
+    sent = Report.objects.filter(user__in=users, state=Report.State.SENT)
+    sent.filter(sent_at__lte=before).delete()
+    return True

@@ -230,7 +230,10 @@ FORGETTERS = ["bot.discord.text.lines.forget_session"]
 # The same for one person: callable(participant), when they are erased there.
 PERSON_FORGETTERS = ["bot.forgetting.forget_person"]
 # And for one person wherever they are known: callable(keys, before=) -> all is gone.
-SUBJECT_FORGETTERS = ["bot.forgetting.forget_subject"]
+SUBJECT_FORGETTERS = [
+    "bot.forgetting.forget_subject",
+    "transcripts.reporting.forget_subject",
+]
 # Who deletes what was kept long enough: callables(now=) -> how much, in order.
 RETAINERS = [
     "sessions.retention.sweep",
