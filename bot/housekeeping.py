@@ -27,7 +27,7 @@ from sessions import (
     recovery,
     retention,
 )
-from transcripts import archive, sweeper
+from transcripts import archive, forgetting, reporting, sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +87,8 @@ async def recover() -> None:
     if found := await database_sync_to_async(recovery.ring)():
         measures.ORPHANS_FOUND.labels("recording").inc(len(found))
         log.info("recovery.rung", sessions=found)
+    await database_sync_to_async(forgetting.ring_all)()
+    await database_sync_to_async(reporting.ring_all)()
 
 
 def _count(kind: str, healed: int) -> None:

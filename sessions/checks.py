@@ -18,6 +18,10 @@ def check_dotted_paths(**_: Any) -> list[CheckMessage]:
         *settings.CAPTURE_SINKS,
         *finish.STEPS,
         *settings.FORGETTERS,
+        *settings.PERSON_FORGETTERS,
+        *settings.SUBJECT_FORGETTERS,
+        *settings.RETAINERS,
+        *settings.WHEN_READY,
         settings.SPEECH_STATE,
         *jobs.KINDS.values(),
         jobs.TRANSCRIPTS,
@@ -29,7 +33,7 @@ def _import_error(path: str) -> Error | None:
     try:
         import_string(path)
     except ImportError as e:
-        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE, sessions.finish or .jobs"
+        where = "the settings of dotted paths, sessions.finish or .jobs"
         hint = f"It is named in {where}: {e}"
         return Error(f"{path} cannot be imported.", hint=hint, id="sessions.E001")
     return None

@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from sessions import access, audit, participants, wire
+from sessions import access, audit, consent, participants, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -45,6 +45,7 @@ CLOSE_BY_STOP = {
     Stop.ENDED: Close.ENDED,
     Stop.REPLACED: Close.REPLACED,
     Stop.RESTARTING: Close.RESTARTING,
+    Stop.OPTED_OUT: Close.OPTED_OUT,
 }
 
 
@@ -163,6 +164,7 @@ class AudioConsumer(SessionConsumer):
         self._rate = address.rate
         self._seconds = Allowance(1.05, settings.AUDIO_MAX_AHEAD_S)
         self._messages = Allowance(MESSAGES_PER_S, MESSAGES_BURST)
+        agreed = consent.agreed_to(address.consent)
         connection = str(uuid.uuid4())
         person = await database_sync_to_async(participants.join)(
             session.pk,
@@ -170,6 +172,7 @@ class AudioConsumer(SessionConsumer):
             name=address.name,
             connection=connection,
             user_id=self.person.pk if self.person else None,
+            consent_to=agreed,
         )
         try:
             capture = self._capture(session, person, address)

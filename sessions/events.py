@@ -75,10 +75,7 @@ def forget(session_id: int, *, participant: UUID, utterances: Collection[UUID]) 
     rows = SessionEvent.objects.filter(session=session_id)
     gone, _ = rows.filter(data__participant=str(participant)).delete()
     gone += rows.filter(data__into=str(participant)).delete()[0]
-    ids = {str(one) for one in utterances}
-    notices = rows.filter(type="notice").values_list("pk", "data")
-    theirs = [pk for pk, data in notices if data.get("id") in ids]
-    gone += rows.filter(pk__in=theirs).delete()[0]
+    gone += _forget_notices(session_id, utterances)
     if gone:
         append(session_id, ERASED, {})
     return gone
@@ -117,6 +114,37 @@ def rewrite(session_id: int, *, lines: Mapping[str, dict[str, Any] | None]) -> N
         if data is not None and line not in told:
             append(session_id, UTTERANCE, data)
     append(session_id, ERASED, {})
+
+
+def _forget_notices(session_id: int, utterances: Collection[UUID]) -> int:
+    """Those that tell of an utterance."""
+    ids = {str(one) for one in utterances}
+    rows = SessionEvent.objects.filter(session=session_id, type="notice")
+    found = rows.values_list("pk", "data")
+    theirs = [pk for pk, data in found if data.get("id") in ids]
+    return rows.filter(pk__in=theirs).delete()[0]
+
+
+def forget_said(
+    session_id: int,
+    *,
+    participant: UUID,
+    utterances: Collection[UUID],
+    types: Collection[str],
+) -> int:
+    """Delete what somebody said from a log that still grows; who they are stays. Joins
+    the caller's transaction."""
+    rows = SessionEvent.objects.filter(session=session_id)
+    said = rows.filter(type__in=types, data__participant=str(participant))
+    gone = said.delete()[0] + _forget_notices(session_id, utterances)
+    if gone:
+        append(session_id, ERASED, {})
+    return gone
+
+
+def forget_types(session_id: int, types: Collection[str]) -> int:
+    """Delete all events of some types, whoever they tell of; how many."""
+    return SessionEvent.objects.filter(session=session_id, type__in=types).delete()[0]
 
 
 def forget_notes(author: str, *, before: datetime) -> int:

@@ -15,6 +15,25 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from sessions.privacy import Erasure, Report, Subscription
+
+__all__ = [
+    "ERASED",
+    "ApiToken",
+    "Erasure",
+    "Participant",
+    "Recording",
+    "Report",
+    "SessionEvent",
+    "Source",
+    "State",
+    "Subscription",
+    "Tier",
+    "VoiceRequest",
+    "VoiceSession",
+    "Waveform",
+]
+
 
 class State(models.TextChoices):
     REQUESTED = "requested"
@@ -51,6 +70,12 @@ class VoiceSession(models.Model):
     title = models.CharField(max_length=200, blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="")
     record = models.BooleanField(default=True)
+    # Somebody's own word on how long it is kept, before the settings': for ever, or to
+    # the end of a day. `retention` notes what it has deleted.
+    keep_forever = models.BooleanField(default=False, editable=False)
+    keep_until = models.DateField(null=True, blank=True, editable=False)
+    sound_deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    words_deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     state = models.CharField(
         max_length=16, choices=State, default=State.REQUESTED, editable=False
@@ -127,6 +152,11 @@ class Participant(models.Model):
     name = models.CharField(max_length=80)
     # Detected once, then kept: detecting costs a second pass of the speech model.
     language = models.CharField(max_length=8, blank=True, default="")
+    # When they agreed to be written down, and to which text: see `consent`.
+    consented_at = models.DateTimeField(null=True, blank=True)
+    consent_to = models.CharField(max_length=40, blank=True, default="")
+    # From here on nothing of theirs is taken: the transcript says "(not recorded)".
+    opted_out_at = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(default=timezone.now)
     left_at = models.DateTimeField(null=True, blank=True)
     # The connection that holds this person, "" when none does. Its process renews

@@ -21,6 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sessions import events
+from sessions.consent import OptedOutError
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.models import (
     ERASED,
@@ -74,13 +75,15 @@ def join(
     connection: str,
     user_id: int | None = None,
     was_heard: bool = False,
+    consent_to: str = "",
 ) -> Participant:
     """The person `key`, now held by `connection`: made on the first, found after that.
     `user_id` is the account they are signed in with, if they are.
 
     A newer connection takes the person over from an older one. Whoever was heard
     before the stop was seen still joins: their words only waited. Raises
-    SessionEndedError when the session takes no more sound.
+    SessionEndedError when the session takes no more sound, and OptedOutError for
+    whoever wants to be in it no more.
     """
     with transaction.atomic():
         # Locks the row: nobody joins between the stop and the last one leaving.
@@ -90,13 +93,28 @@ def join(
             raise SessionEndedError
         name = clean_name(name) or f"Guest {session.participants.count() + 1}"
         person, _ = Participant.objects.get_or_create(
-            session=session, key=key, defaults={"name": name}
+            session=session,
+            key=key,
+            defaults={"name": name},
         )
+        if person.opted_out_at is not None:
+            raise OptedOutError
         if user_id is not None and person.user_id is None:
             Participant.objects.filter(pk=person.pk).update(user_id=user_id)
+        _note_consent(person, consent_to)
         _hold(person, connection)
     log.info("participant.joined", session=session_id, participant=person.pk)
     return person
+
+
+def _note_consent(person: Participant, to: str) -> None:
+    """When, and to which words: kept from the first time; other words are agreed to
+    anew."""
+    if to and to != person.consent_to:
+        person.consent_to, person.consented_at = to, timezone.now()
+        Participant.objects.filter(pk=person.pk).update(
+            consent_to=to, consented_at=person.consented_at
+        )
 
 
 def leave(
@@ -325,6 +343,11 @@ def restore(session_id: int, public_id: UUID) -> Participant:
     return person
 
 
+def known(session_id: int, key: str) -> Participant:
+    """Somebody of a session, as they were left. Raises Participant.DoesNotExist."""
+    return Participant.objects.get(session=session_id, key=key)
+
+
 def of_key(key: str, *, source: Source, before: datetime) -> list[Participant]:
     """Somebody in all sessions of a source that they came to before a moment; also
     where `erase` has begun, and `forget` was not reached."""
@@ -341,7 +364,13 @@ def erase(person: Participant) -> None:
     if not person.is_erased:
         person.key = ERASED + person.key
         Participant.objects.filter(pk=person.pk).update(
-            key=person.key, name=UNKNOWN, language="", user=None, merged_into=None
+            key=person.key,
+            name=UNKNOWN,
+            language="",
+            user=None,
+            merged_into=None,
+            consent_to="",
+            consented_at=None,
         )
         # Whoever was shown under their name is shown under their own again.
         person.merged.update(merged_into=None)

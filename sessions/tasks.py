@@ -31,7 +31,7 @@ def recover(session_id: int) -> list[str]:
 
 def retain() -> int:
     """Delete what was kept long enough (media queue)."""
-    return retention.sweep(now=timezone.now())
+    return retention.run(now=timezone.now())
 
 
 def job(job_id: int) -> bool:

@@ -54,7 +54,8 @@ async def test_the_audio_socket_closes_with_the_documented_codes(stack: Stack) -
     here, token = made["id"], made["token"]
     ended = stack.new_session()
     stack.api("POST", f"/sessions/{ended['id']}/end")
-    good = made["audio_url"]
+    bare = made["audio_url"]
+    good = f"{bare}&consent=true"
     cases: list[tuple[int, str, tuple[str | bytes, ...]]] = [
         (4004, audio(stack, NOBODY, token=token), ()),
         (4004, audio(stack, "no-such-id", token=token), ()),
@@ -67,6 +68,9 @@ async def test_the_audio_socket_closes_with_the_documented_codes(stack: Stack) -
         (4000, f"{good}&rate=44100", ()),
         (4000, f"{good}&rate=x", ()),
         (4000, f"{good}&stream=me", ()),
+        (4000, f"{bare}&consent=ü", ()),
+        (4012, bare, ()),
+        (4012, f"{bare}&consent=false", ()),
         (4009, good, (b"\x00" * 3,)),
         (4009, good, (b"\x00" * (64 * 1024 + 2),)),
         (4009, good, ("nonsense",)),
@@ -147,9 +151,9 @@ async def test_a_flood_and_garbage_cost_another_session_no_sample(stack: Stack) 
         speaking = asyncio.create_task(talk(session, pcm))
         began = time.monotonic()
         attacks = [
-            flood(victim["audio_url"]),
-            tiny_frames(victim["audio_url"]),
-            deaf(victim["audio_url"]),
+            flood(f"{victim['audio_url']}&consent=true"),
+            tiny_frames(f"{victim['audio_url']}&consent=true"),
+            deaf(f"{victim['audio_url']}&consent=true"),
             knocking(stack, 200),
             raw_bytes(stack),
             slow_loris(stack, 50),

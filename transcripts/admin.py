@@ -15,8 +15,10 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from sessions.admin import PartOfSession, as_uuid, asker, shown
-from transcripts import search, utterances
+from transcripts import eraseadmin, search, utterances
 from transcripts.models import Utterance
+
+__all__ = ["UtteranceAdmin", "eraseadmin"]
 
 FOUND_MAX = 500
 """Of the newest lines that hold the words."""

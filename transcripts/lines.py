@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.optout import IN_THEIR_PLACE, Absent
 from transcripts.alignment import retimed
 from transcripts.exports import Line, LineWord
 
@@ -66,6 +67,18 @@ def event_of(row: Utterance) -> dict[str, Any]:
         "language": row.language,
         "confidence": row.confidence,
     }
+
+
+def unrecorded(one: Absent) -> Line:
+    """The line in the place of somebody of whom nothing is taken."""
+    return Line(
+        id=f"unrecorded-{one.participant}",
+        participant=str(one.participant),
+        speaker=one.name,
+        start_ms=one.at_ms,
+        end_ms=one.at_ms,
+        text=IN_THEIR_PLACE,
+    )
 
 
 def line(row: Utterance, *, corrected: str | None = None) -> Line:

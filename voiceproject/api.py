@@ -17,6 +17,7 @@ from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
 from sessions.waveforms import router as waveforms_router
 from transcripts.api import router as transcripts_router
+from transcripts.privacyapi import router as privacy_router
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ api.add_router("/sessions", downloads_router)
 api.add_router("/sessions", waveforms_router)
 api.add_router("/sessions", transcripts_router)
 api.add_router("/sessions", additions_router)
+api.add_router("/sessions", privacy_router)
 api.add_router("/calls", calls_router)
 
 

@@ -17,6 +17,7 @@ from voiceproject.environment import (
     BASE_DIR,
     envbool,
     envchoice,
+    envdays,
     envfloat,
     envint,
     envlist,
@@ -261,14 +262,37 @@ CAPTURE_SINKS = [
 ]
 # Who keeps words of a session beside the database: callable(session) that deletes them.
 FORGETTERS = ["bot.discord.text.lines.forget_session"]
+# The same for one person: callable(participant), when they are erased there.
+PERSON_FORGETTERS = ["bot.forgetting.forget_person"]
+# And for one person wherever they are known: callable(keys, before=) -> all is gone.
+SUBJECT_FORGETTERS = [
+    "bot.forgetting.forget_subject",
+    "transcripts.reporting.forget_subject",
+]
+# Who deletes what was kept long enough: callables(now=) -> how much, in order.
+RETAINERS = [
+    "sessions.retention.sweep",
+    "sessions.retention.sweep_sound",
+    "transcripts.expiring.sweep",
+]
+# Who is told when a session is ready: callables(session id).
+WHEN_READY = ["transcripts.reporting.ring", "transcripts.forgetting.when_ready"]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
 # Whether what arrived is kept too, lossless, beside the MP3s.
 KEEP_ORIGINALS = envbool("KEEP_ORIGINALS", default=False)
-# Days that chunks and fragments are kept beside a master; 0: as long as the session.
+# Days after the end; 0: as long as the session. What is left of a voice goes with its
+# master; words have days of their own.
 KEEP_ORIGINALS_DAYS = envint("KEEP_ORIGINALS_DAYS", 30)
 KEEP_CHUNKS_DAYS = envint("KEEP_CHUNKS_DAYS", 7)
 KEEP_FRAGMENTS_DAYS = envint("KEEP_FRAGMENTS_DAYS", 90)
+KEEP_MASTERS_DAYS = envint("KEEP_MASTERS_DAYS", 0)
+KEEP_TRANSCRIPTS_DAYS = envint("KEEP_TRANSCRIPTS_DAYS", 0)
+# The same for one source alone, where it is not as for all: `masters=30,chunks=1`.
+_KINDS = ("originals", "chunks", "fragments", "masters", "transcripts")
+KEEP_BROWSER_DAYS = envdays("KEEP_BROWSER_DAYS", "", of=_KINDS)
+KEEP_DISCORD_DAYS = envdays("KEEP_DISCORD_DAYS", "", of=_KINDS)
+KEEP_PHONE_DAYS = envdays("KEEP_PHONE_DAYS", "", of=_KINDS)
 # How loud the master is (EBU R128), and its highest true peak.
 LOUDNESS_LUFS = envfloat("LOUDNESS_LUFS", -16.0, least=-40.0)
 LOUDNESS_DBTP = envfloat("LOUDNESS_DBTP", -1.5, least=-20.0)
@@ -298,6 +322,22 @@ S3_CHECKSUMS = envchoice(
     "S3_CHECKSUMS", "when_supported", of=("when_supported", "when_required")
 )
 DOWNLOAD_LINK_S = envint("DOWNLOAD_LINK_S", 3600, least=1)
+
+# --- reports: a mail when a session is ready -----------------------------------------
+
+REPORT_EMAILS = envbool("REPORT_EMAILS", default=True)
+# Django's: smtp sends, console writes to the log of the worker.
+EMAIL_BACKEND = envstr(
+    "EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend"
+)
+EMAIL_HOST = envstr("EMAIL_HOST", "localhost")
+EMAIL_PORT = envint("EMAIL_PORT", 25, least=1)
+EMAIL_HOST_USER = envstr("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = envsecret("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = envbool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = envbool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = envint("EMAIL_TIMEOUT", 20, least=1)
+DEFAULT_FROM_EMAIL = envstr("DEFAULT_FROM_EMAIL", "parley@localhost")
 
 # --- listening --------------------------------------------------------------------
 
@@ -356,6 +396,8 @@ CALL_APOLOGY = envtexts("CALL_APOLOGY", "")
 CALL_GOODBYE = envtexts("CALL_GOODBYE", "")
 # A caller's "Hello?" would otherwise cut off that the call is recorded.
 CALL_GREETING_INTERRUPTIBLE = envbool("CALL_GREETING_INTERRUPTIBLE", default=False)
+# The key that ends the recording of a caller; the call goes on. Empty: none does.
+PHONE_OPTOUT_DIGIT = envchoice("PHONE_OPTOUT_DIGIT", "9", of=("", *"0123456789*#ABCD"))
 # Where the bot process says how it is.
 BOT_HEALTH_HOST = envstr("BOT_HEALTH_HOST", "127.0.0.1")
 BOT_HEALTH_PORT = envint("BOT_HEALTH_PORT", 8080)

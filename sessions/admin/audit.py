@@ -1,4 +1,4 @@
-"""Who looked at what was said in the admin: to read, and nobody takes themselves out."""
+"""Who looked at what was said, in the admin: nobody takes themselves out of it."""
 
 from __future__ import annotations
 

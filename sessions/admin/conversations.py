@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 
-from sessions import deletion
+from sessions import deletion, keeping
 from sessions.acting import ACTS, OVER
 from sessions.admin import shown
 from sessions.admin.doing import Answer, Doing, deed
@@ -69,6 +69,7 @@ class VoiceSessionAdmin(Doing, ReadOnly):
                     "owner",
                     "language",
                     "record",
+                    "kept",
                     "belongings",
                 )
             },
@@ -93,8 +94,8 @@ class VoiceSessionAdmin(Doing, ReadOnly):
             {"fields": ("public_id", "guild_id", "channel_id", "user_id", "last_seq")},
         ),
     )
-    readonly_fields = ("page", "is_in", "lasted", "belongings")
-    actions = (*(f"do_{kind}" for kind in ACTS), "do_export")
+    readonly_fields = ("page", "is_in", "lasted", "kept", "belongings")
+    actions = (*(f"do_{kind}" for kind in ACTS), "do_export", "keep", "do_not_keep")
     actions_detail: ClassVar = [
         {
             "title": "Act on it",
@@ -153,6 +154,25 @@ class VoiceSessionAdmin(Doing, ReadOnly):
     def belongings(self, session: VoiceSession) -> str:
         """Each list of the admin whose rows are a session's, and how many there are."""
         return format_html_join(" · ", "{}", ((one,) for one in _belongings(session)))
+
+    # --- how long it is kept --------------------------------------------------------
+
+    @admin.display(description="kept")
+    def kept(self, session: VoiceSession) -> str:
+        """Until when, in plain words."""
+        return keeping.sentence(keeping.of(session))
+
+    @action(description="Keep for ever", permissions=["view"])
+    def keep(self, request: HttpRequest, queryset: QuerySet[VoiceSession]) -> None:
+        done = keeping.decide_all(queryset, keep=True)
+        self.message_user(request, f"{done} kept for ever.")
+
+    @action(description="Keep as the settings say", permissions=["view"])
+    def do_not_keep(
+        self, request: HttpRequest, queryset: QuerySet[VoiceSession]
+    ) -> None:
+        done = keeping.decide_all(queryset, keep=False)
+        self.message_user(request, f"{done} kept as the settings say.")
 
     # --- deletion -----------------------------------------------------------------
 

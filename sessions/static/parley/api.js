@@ -27,14 +27,22 @@ export class Api {
     return this.call("POST", `${this.url}/end`);
   }
 
-  async call(method, url) {
+  /** Nothing more of these streams is taken, and what was said over them deleted. */
+  forget(streams) {
+    return this.call("POST", `${this.url}/forget-me`, { streams });
+  }
+
+  async call(method, url, data) {
     const headers = { Accept: "application/json" };
+    if (data) headers["Content-Type"] = "application/json";
     if (method !== READ) headers["X-CSRFToken"] = this.csrf;
     else if (this.token) headers.Authorization = `Bearer ${this.token}`;
     const signal = AbortSignal.timeout(this.patienceMs);
-    const answer = await fetch(url, { method, headers, signal, cache: "no-store" });
-    const body = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new ApiError(answer.status, body);
-    return body;
+    const body = data && JSON.stringify(data);
+    const asked = { method, headers, body, signal, cache: "no-store" };
+    const answer = await fetch(url, asked);
+    const told = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new ApiError(answer.status, told);
+    return told;
   }
 }

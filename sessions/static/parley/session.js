@@ -4,6 +4,7 @@ import { Aliases } from "./aliases.js";
 import { Api, ApiError } from "./api.js";
 import { Banners } from "./banners.js";
 import { position } from "./clock.js";
+import { asked, Consent } from "./consent.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
 import { closeMenus, copyText } from "./menus.js";
@@ -18,6 +19,7 @@ import { WakeLock } from "./wakelock.js";
 
 const REFRESH_MS = 30000;
 const NOTICE_MS = 12000;
+const FORGET_AGAIN_MS = 3000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
 const BANNERS = ["network", "speech", "behind", "storage", "notice"];
 const ALIVE = ["requested", "waiting", "active"];
@@ -65,6 +67,11 @@ class SessionPage {
     });
     this.aliases = new Aliases();
     this.notes = this.makeNotes();
+    this.consent = new Consent({
+      dialog: part("consent-dialog"),
+      session: config.id,
+      version: config.consent.version,
+    });
     this.voice = this.makeVoice();
     this.dock = this.makeDock();
   }
@@ -84,10 +91,16 @@ class SessionPage {
     return new Voice({
       audioUrl: address.href,
       workletUrl: config.worklet_url,
-      onChange: (voice) => this.dock.show(voice),
+      consent: config.consent.version,
+      onChange: (voice) => this.showVoice(voice),
       onLevel: (level) => this.dock.level(level),
       onClose: (why, message) => this.voiceClosed(why, message),
     });
+  }
+
+  showVoice(voice) {
+    this.dock.show(voice);
+    part("forget").hidden = !voice.streams.size || !this.isAlive;
   }
 
   makeDock() {
@@ -118,6 +131,7 @@ class SessionPage {
     window.addEventListener("pagehide", () => this.leave());
     window.addEventListener("pageshow", (event) => event.persisted && this.show());
     part("copy").addEventListener("click", () => this.copyLink());
+    part("forget").addEventListener("click", () => this.forgetMe());
     closeMenus();
     this.listenForEnd();
   }
@@ -256,6 +270,8 @@ class SessionPage {
     note: (event) => this.transcript.note(event),
     "note.gone": (event) => this.transcript.noteGone(event),
     tone: (event) => this.transcript.tone(event),
+    unrecorded: (event) => this.transcript.unrecorded(event),
+    erased: (event, live) => live && this.forgetErased(),
     participant: (event, live) => live && this.presence.take(event),
     state: (event, live) => live && this.become(event.state, event.reason),
     speech: (event) => {
@@ -265,6 +281,12 @@ class SessionPage {
     storage: (event, live) => live && this.showStorage(event.waiting),
     notice: (event, live) => live && this.notice(event.message),
   };
+
+  /** Earlier events are gone: read what is left anew. */
+  forgetErased() {
+    this.transcript.clear();
+    this.feed.restart();
+  }
 
   notice(message) {
     this.banners.set("notice", message);
@@ -346,10 +368,33 @@ class SessionPage {
       await this.voice.stop();
       return;
     }
+    if (!(await this.consent.ask()) || !this.isAlive) return;
     try {
       await this.voice.start(speaker);
     } catch (error) {
       this.dock.complain(error.message);
+    }
+  }
+
+  /** Close the microphone at once, and have what was said over it deleted. */
+  async forgetMe() {
+    const streams = [...this.voice.streams];
+    if (!streams.length || !(await asked(part("forget-dialog"), "forget"))) return;
+    this.voice.drop();
+    this.consent.withdraw();
+    part("forget").hidden = true;
+    await this.sendForget(streams);
+  }
+
+  /** Not given up: it is asked again until the server has it. */
+  async sendForget(streams) {
+    try {
+      await this.api.forget(streams);
+      this.notice("You are not recorded any more. What you said is being deleted.");
+    } catch (error) {
+      const isRefused = error instanceof ApiError && error.status < 500;
+      if (isRefused) this.notice(`That could not be deleted. ${error.message}`);
+      else setTimeout(() => this.sendForget(streams), FORGET_AGAIN_MS);
     }
   }
 

@@ -43,6 +43,22 @@ export class Transcript {
     if (line.final && this.readOut) this.spoken.push(`${line.name}: ${line.text}`);
   }
 
+  /** Somebody is there of whom nothing is taken: said in their place. */
+  unrecorded({ participant, name, at_ms }) {
+    const id = `unrecorded-${participant}`;
+    const at = { start_ms: at_ms, end_ms: at_ms };
+    this.say({ type: "utterance", id, participant, name, text: "(not recorded)", ...at });
+  }
+
+  /** Show nothing any more: what is left is told anew. */
+  clear() {
+    for (const line of [...this.lines.sorted]) this.forget(line);
+    this.changed.clear();
+    this.spoken = [];
+    this.unseen = 0;
+    this.empty.hidden = false;
+  }
+
   tone(event) {
     this.tones.take(event);
     const { participant, start_ms, end_ms } = event;

@@ -89,7 +89,7 @@ async def _converse(opened: Opened, heard: dict[str, demo.Samples]) -> None:
     url = f"{reach.local_url()}/session/{opened.session.public_id}/audio"
     async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as people:
         for name, samples in heard.items():
-            query = {"token": opened.token, "name": name.title()}
+            query = {"token": opened.token, "name": name.title(), "consent": "true"}
             socket = client.ws_connect(url, params=query)
             people.create_task(_speak(socket, samples))
 
