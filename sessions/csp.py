@@ -1,6 +1,7 @@
 """Response headers of pages: what a browser may load, run and tell others.
 
-Everything comes from this origin; no inline script, no inline style, no plug-in.
+Everything comes from this origin; no inline script, no plug-in, and no
+inline style but what carries the nonce of its one response.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ from django.utils.decorators import sync_and_async_middleware
 PERMISSIONS = "microphone=(self), camera=(), geolocation=(), payment=(), usb=()"
 
 
-def policy(host: str) -> str:
-    """The Content-Security-Policy for pages served under `host`."""
+def policy(host: str, *, style_nonce: str = "", media: str = "") -> str:
+    """The Content-Security-Policy for pages served under `host`.
+
+    `style_nonce` lets one response have style elements that carry it; `media` is one
+    more origin that sound may come from.
+    """
+    style = f"'self' 'nonce-{style_nonce}'" if style_nonce else "'self'"
     directives = {
         "default-src": "'none'",
         "script-src": "'self'",  # audio worklets come under it too
         "worker-src": "'self'",
-        "style-src": "'self'",
+        "style-src": style,
         "img-src": "'self' data:",
         "font-src": "'self'",
-        "media-src": "'self'",
+        "media-src": f"'self' {media}".strip(),
         # Not every browser takes 'self' to include the WebSockets of the origin.
         "connect-src": f"'self' ws://{host} wss://{host}" if host else "'self'",
         "form-action": "'self'",

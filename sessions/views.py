@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from sessions import access, addresses, opening, pages, queries
+from sessions import access, addresses, finished, opening, pages, queries
 from sessions.errors import NotAllowedError, SessionNotFoundError
 from sessions.forms import NewSessionForm
 
@@ -64,6 +64,9 @@ def session(request: HttpRequest, public_id: UUID) -> HttpResponse:
         raise Http404 from e
     except NotAllowedError as e:
         raise PermissionDenied from e
+    if finished.is_over(found):
+        url = addresses.of(found, base=request)["page_url"]
+        return finished.page(request, found, token=token, page_url=url)
     # Whoever may open it may pass the link on.
     token = access.token_of(found)
     config = pages.config_of(

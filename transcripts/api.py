@@ -1,4 +1,4 @@
-"""GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels}: what was said, as a file."""
+"""GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels,md}: what was said, as a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from ninja import Router, Schema
 from sessions import access
 from sessions.callers import identify
 from sessions.errors import VoiceError
-from transcripts import exports, utterances
+from sessions.models import VoiceSession
+from transcripts import exports, minutes, utterances
+from transcripts.exports import Line
 
 router = Router(tags=["transcripts"], auth=identify)
+
+MINUTES = "md"
 
 
 class Error(Schema):
@@ -21,7 +25,7 @@ class Error(Schema):
 @router.get(
     "/{public_id}/transcript.{suffix}",
     response={401: Error, 403: Error, 404: Error},
-    summary="Transcript as txt, srt, vtt, json, jsonl, csv or labels",
+    summary="Transcript as txt, srt, vtt, json, jsonl, csv, labels or md",
 )
 def read_transcript(
     request: HttpRequest, public_id: str, suffix: str, *, download: bool = False
@@ -29,13 +33,34 @@ def read_transcript(
     """What has its text so far, in the order it was said."""
     caller = request.auth  # type: ignore[attr-defined]
     session = access.session_for(public_id, user=caller.user, token=caller.token)
-    if (chosen := exports.FORMATS.get(suffix)) is None:
-        known = ", ".join(exports.FORMATS)
-        message = f"A transcript comes as {known}, not as {suffix[:20]!r}."
-        raise VoiceError("not_found", message, status=404)
-    text = chosen.write(utterances.of_session(session.pk))
-    response = HttpResponse(text, content_type=chosen.content_type)
+    content_type, text = _written(session, suffix)
+    response = HttpResponse(text, content_type=content_type)
     if download:
         name = f"transcript-{session.public_id}.{suffix}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _written(session: VoiceSession, suffix: str) -> tuple[str, str]:
+    """What it is, and the file itself. Raises VoiceError for a kind there is not."""
+    if suffix == MINUTES:
+        lines = utterances.of_session(session.pk)
+        return minutes.CONTENT_TYPE, minutes.write(_minutes(session, lines))
+    if (chosen := exports.FORMATS.get(suffix)) is None:
+        known = ", ".join([*exports.FORMATS, MINUTES])
+        message = f"A transcript comes as {known}, not as {suffix[:20]!r}."
+        raise VoiceError("not_found", message, status=404)
+    return chosen.content_type, chosen.write(utterances.of_session(session.pk))
+
+
+def _minutes(session: VoiceSession, lines: list[Line]) -> minutes.Minutes:
+    lasted_ms = max((line.end_ms for line in lines), default=0)
+    if session.started_at is not None and session.ended_at is not None:
+        lasted = session.ended_at - session.started_at
+        lasted_ms = max(lasted_ms, round(lasted.total_seconds() * 1000))
+    return minutes.Minutes(
+        title=session.title,
+        started_at=session.started_at,
+        duration_ms=lasted_ms,
+        lines=lines,
+    )
