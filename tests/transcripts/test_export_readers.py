@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import srt
+import srt  # type: ignore[import-untyped]
 import webvtt
 from django.test import Client
 from scene import a_session
