@@ -1,7 +1,8 @@
 """Response headers of pages: what a browser may load, run and tell others.
 
-Everything comes from this origin; no inline script, no inline style, no plug-in. The
-admin alone is let do two things more, and still loads nothing from elsewhere:
+Everything comes from this origin; no inline script, no plug-in, and no inline style but
+what carries the nonce of its one response. The admin alone is let do two things more,
+and still loads nothing from elsewhere:
 
 * `unsafe-eval`. Its Alpine turns the expressions in attributes of unfold's templates
   into functions. Alpine's build without that takes no such expressions, so that all of
@@ -32,17 +33,28 @@ ADMINS: dict[str, str] = {
 }
 
 
-def policy(host: str, *, path: str = "/", forms: str = "") -> str:
-    """The Content-Security-Policy for a page served under `host`, at `path`; its forms
-    may lead to the origin `forms`, too."""
+def policy(
+    host: str,
+    *,
+    path: str = "/",
+    forms: str = "",
+    style_nonce: str = "",
+    media: str = "",
+) -> str:
+    """The Content-Security-Policy for a page served under `host`, at `path`.
+
+    Its forms may lead to the origin `forms`, too, and sound come from `media`;
+    `style_nonce` lets this one response have style elements that carry it.
+    """
+    style = f"'self' 'nonce-{style_nonce}'" if style_nonce else "'self'"
     directives = {
         "default-src": "'none'",
         "script-src": "'self'",  # audio worklets come under it too
         "worker-src": "'self'",
-        "style-src": "'self'",
+        "style-src": style,
         "img-src": "'self' data:",
         "font-src": "'self'",
-        "media-src": "'self'",
+        "media-src": f"'self' {media}".strip(),
         # Not every browser takes 'self' to include the WebSockets of the origin.
         "connect-src": f"'self' ws://{host} wss://{host}" if host else "'self'",
         "form-action": f"'self' {forms}".rstrip(),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Annotated
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -13,15 +15,26 @@ from django.utils.http import content_disposition_header
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from sessions import archive, callers, masters, recordings, sounds, tracks
+from sessions import (
+    archive,
+    callers,
+    finished,
+    masters,
+    originals,
+    recordings,
+    sounds,
+    tracks,
+)
 from sessions.archive import About, Excerpt
-from sessions.audio.formats import FORMATS
+from sessions.audio.formats import FORMATS, LOSSLESS
 from sessions.audio.frames import SAMPLES_PER_MS
 from sessions.audit import Kind
 from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
 from sessions.models import Recording, VoiceSession
+from sessions.originals import Original
 from sessions.sounds import Watch, WatchedFlow
+from sessions.storage import StorageError
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 from sessions.tracks import Track
 
@@ -232,7 +245,22 @@ def _all(
     began, ended = session.started_at, session.ended_at
     assert began is not None
     about = About(str(session.public_id), session.title, began, ended)
-    return about, [_excerpt(session, one, window) for one in found]
+    kept = _originals(session) if suffix in LOSSLESS else {}
+    excerpts = [_excerpt(session, one, window) for one in found]
+    return about, [
+        replace(one, original=kept.get(one.track.participant)) for one in excerpts
+    ]
+
+
+def _originals(session: VoiceSession) -> dict[UUID, Original]:
+    """What is kept as it arrived of a session that is over; while it runs, journals
+    are still being written."""
+    if not finished.is_over(session):
+        return {}
+    try:
+        return originals.of_session(session)
+    except StorageError:
+        return {}  # told in the archive: it comes from what else there is
 
 
 def _recorded(session: VoiceSession, suffix: str) -> VoiceSession:

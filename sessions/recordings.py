@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -293,8 +293,13 @@ def stored_connections(session_id: int) -> set[str]:
 
 
 def of_tier(session_id: int, tier: Tier) -> list[Recording]:
-    rows = Recording.objects.filter(session_id=session_id, tier=tier)
-    return list(rows.select_related("participant").order_by("start", "pk"))
+    return of_tiers(session_id, (tier,))
+
+
+def of_tiers(session_id: int, tiers: Collection[Tier]) -> list[Recording]:
+    """Files of these tiers, with whose they are, by their place."""
+    rows = Recording.objects.filter(session_id=session_id, tier__in=tiers)
+    return list(rows.select_related("participant__merged_into").order_by("start", "pk"))
 
 
 def of_session(session_id: int) -> list[Recording]:

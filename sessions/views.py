@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from sessions import access, addresses, audit, opening, pages, queries
+from sessions import access, addresses, audit, finished, opening, pages, queries
 from sessions.errors import SessionNotFoundError
 from sessions.forms import NewSessionForm
 
@@ -67,6 +67,9 @@ def session(request: HttpRequest, public_id: UUID) -> HttpResponse:
         user=request.user,
         address=audit.address_of(request),
     )
+    if finished.is_over(found):
+        url = addresses.of(found, base=request)["page_url"]
+        return finished.page(request, found, token=token, page_url=url)
     # Whoever may open it may pass the link on.
     token = access.token_of(found)
     config = pages.config_of(

@@ -1,5 +1,5 @@
-"""What was said, over HTTP: GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels}, and
-corrections of its lines."""
+"""What was said, over HTTP: GET …/transcript.{txt,srt,vtt,json,jsonl,csv,labels,md},
+and corrections of its lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
 from sessions import callers
+from sessions.access import Reading
 from sessions.audit import Kind
 from sessions.callers import identify
 from sessions.errors import VoiceError
-from transcripts import corrections, exports, utterances
+from transcripts import corrections, exports, minutes, minutetaking, utterances
 from transcripts.corrections import Corrected, Version
 
 router = Router(tags=["transcripts"], auth=identify)
+
+MINUTES = "md"
 
 
 class Error(Schema):
@@ -28,27 +31,34 @@ class Error(Schema):
 @router.get(
     "/{public_id}/transcript.{suffix}",
     response={401: Error, 403: Error, 404: Error},
-    summary="Transcript as txt, srt, vtt, json, jsonl, csv or labels",
+    summary="Transcript as txt, srt, vtt, json, jsonl, csv, labels or md",
 )
 def read_transcript(
     request: HttpRequest, public_id: str, suffix: str, *, download: bool = False
 ) -> HttpResponse:
     """What has its text so far, in the order it was said."""
     opened = callers.reading(request, public_id, kind=Kind.TRANSCRIPT)
-    session = opened.session
-    if (chosen := exports.FORMATS.get(suffix)) is None:
-        known = ", ".join(exports.FORMATS)
-        message = f"A transcript comes as {known}, not as {suffix[:20]!r}."
-        raise VoiceError("not_found", message, status=404)
-    lines = utterances.of_session(session.pk)
-    if opened.is_shared:  # what somebody corrected away is not for guests
-        lines = [replace(line, original=None) for line in lines]
-    text = chosen.write(lines)
-    response = HttpResponse(text, content_type=chosen.content_type)
+    content_type, text = _written(opened, suffix)
+    response = HttpResponse(text, content_type=content_type)
     if download:
-        name = f"transcript-{session.public_id}.{suffix}"
+        name = f"transcript-{opened.session.public_id}.{suffix}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _written(opened: Reading, suffix: str) -> tuple[str, str]:
+    """What it is, and the file itself. Raises VoiceError for a kind there is not."""
+    lines = utterances.of_session(opened.session.pk)
+    if opened.is_shared:  # what somebody corrected away is not for guests
+        lines = [replace(line, original=None) for line in lines]
+    if suffix == MINUTES:
+        made = minutetaking.of_session(opened.session, lines)
+        return minutes.CONTENT_TYPE, minutes.write(made)
+    if (chosen := exports.FORMATS.get(suffix)) is None:
+        known = ", ".join([*exports.FORMATS, MINUTES])
+        message = f"A transcript comes as {known}, not as {suffix[:20]!r}."
+        raise VoiceError("not_found", message, status=404)
+    return chosen.content_type, chosen.write(lines)
 
 
 class NewText(Schema):

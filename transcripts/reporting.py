@@ -27,7 +27,7 @@ from sessions.errors import VoiceError
 from sessions.models import Report, State, Subscription, Tier, VoiceSession
 from sessions.recordings import of_tier
 from sessions.storage import StorageError
-from transcripts import doorbell, minutes, utterances
+from transcripts import doorbell, minutes, minutetaking, utterances
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, User
@@ -195,7 +195,7 @@ def _mail(row: Report) -> EmailMultiAlternatives:
     )
     mail.attach_alternative(render_to_string("mail/report.html", context), "text/html")
     if lines:
-        text = minutes.markdown(session.title, session.started_at, lines)
+        text = minutes.write(minutetaking.of_session(session, lines))
         mail.attach("minutes.md", text, "text/markdown")
     return mail
 

@@ -9,9 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from sessions import queries, shares, sounds
+from sessions import finished, queries, shares
 from sessions.shares import NotSharedError
-from transcripts import utterances
 from transcripts.search import search
 from transcripts.terms import LONGEST
 
@@ -45,14 +44,7 @@ def shared_page(request: HttpRequest, token: str) -> HttpResponse:
         session = shares.find(token).session
     except NotSharedError as e:
         return _private(render(request, "unshared.html", status=e.status))
-    lines = utterances.of_session(session.pk)
-    context = {
-        "session": session,
-        "lines": lines,
-        "speakers": sorted({line.speaker for line in lines}),
-        "sound_url": sounds.shared(token, None) if session.record else "",
-    }
-    return _private(render(request, "shared.html", context))
+    return _private(finished.page(request, session, token=token, read_only=True))
 
 
 def _private(response: HttpResponse) -> HttpResponse:

@@ -19,8 +19,7 @@ from structlog.testing import capture_logs
 
 from sessions import finish, mixing, recordings
 from sessions.models import Report, State, VoiceSession
-from transcripts import chores, doorbell, minutes, reporting
-from transcripts.exports import Line
+from transcripts import chores, doorbell, reporting
 
 pytestmark = pytest.mark.django_db
 
@@ -175,16 +174,3 @@ def test_subscribing_is_for_those_who_may_open_it(owner: User, client: Client) -
     assert client.post(address).json() == {"subscribed": True}
     missing = f"/api/sessions/{uuid4()}/subscription"
     assert client.post(missing).status_code == 404
-
-
-def test_minutes_are_plain_text_whatever_was_said() -> None:
-    said = [
-        Line(0, 61_000, "A|B", "# not a *title*", participant="1"),
-        Line(62_000, 63_000, "A|B", "and <i>more</i>", participant="1"),
-        Line(64_000, 65_000, "Bob", "yes", participant="2"),
-    ]
-    text = minutes.markdown("A [link](x)", None, said)
-    assert text.startswith("# A \\[link\\](x)\n")
-    assert "| A\\|B | 1:02 |\n| Bob | 0:01 |" in text
-    assert "\\# not a \\*title\\* and \\<i\\>more\\</i\\>" in text
-    assert text.count("**A\\|B**") == 1
