@@ -19,6 +19,7 @@ def check_dotted_paths(**_: Any) -> list[CheckMessage]:
         *finish.STEPS,
         *settings.FORGETTERS,
         settings.SPEECH_STATE,
+        settings.SEARCH,
     ]
     return [error for path in paths if (error := _import_error(path))]
 
@@ -27,7 +28,7 @@ def _import_error(path: str) -> Error | None:
     try:
         import_string(path)
     except ImportError as e:
-        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE or sessions.finish"
+        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE, SEARCH or sessions.finish"
         hint = f"It is named in {where}: {e}"
         return Error(f"{path} cannot be imported.", hint=hint, id="sessions.E001")
     return None

@@ -225,6 +225,7 @@ class SessionPage {
       this.transcript.say(event);
       this.presence.hear(event.participant);
     },
+    levels: (event) => this.presence.levels(event.levels),
     tone: (event) => this.transcript.tone(event),
     participant: (event, live) => live && this.presence.take(event),
     state: (event, live) => live && this.become(event.state, event.reason),
