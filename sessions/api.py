@@ -30,6 +30,7 @@ from sessions.capture.registry import registry
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.models import Participant, Source, State, VoiceSession
+from sessions.readers import readers
 from sessions.speech import speech_state
 
 router = Router(tags=["sessions"], auth=identify)
@@ -252,7 +253,7 @@ async def stream_events(
 
 
 async def _server_sent(session_id: int, after: int) -> AsyncIterator[str]:
-    with registry().viewing(session_id):
+    with registry().viewing(session_id), readers().reading(session_id):
         yield "retry: 1000\n\n"
         async with contextlib.aclosing(_lines(session_id, after)) as lines:
             async for line in lines:

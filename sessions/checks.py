@@ -23,6 +23,7 @@ def check_dotted_paths(**_: Any) -> list[CheckMessage]:
         *settings.RETAINERS,
         *settings.WHEN_READY,
         settings.SPEECH_STATE,
+        settings.SEARCH,
         *jobs.KINDS.values(),
         jobs.TRANSCRIPTS,
     ]

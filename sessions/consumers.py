@@ -30,6 +30,7 @@ from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.models import Participant, VoiceSession
 from sessions.participants import Stream
+from sessions.readers import readers
 from sessions.wire import AudioAddress, Close, WireError
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ class LiveConsumer(SessionConsumer):
     async def _send_on(self, session_id: int, after: int) -> None:
         stream = feed().follow(session_id, after=after)
         async with contextlib.aclosing(stream):
-            with registry().viewing(session_id):
+            with registry().viewing(session_id), readers().reading(session_id):
                 async for event in stream:
                     await self.answer(event.to_json())
 

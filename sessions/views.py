@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.templatetags.static import static
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from sessions import access, addresses, audit, finished, opening, pages, queries
+from sessions import access, addresses, audit, finished, pages
 from sessions.errors import SessionNotFoundError
-from sessions.forms import NewSessionForm
-
-PER_PAGE = 20
-
-
-@require_safe
-@never_cache
-def home(request: HttpRequest) -> HttpResponse:
-    if not request.user.is_authenticated:
-        return render(request, "home.html")
-    return _list(request, NewSessionForm())
-
-
-def _list(
-    request: HttpRequest, form: NewSessionForm, *, status: int = 200
-) -> HttpResponse:
-    assert request.user.is_authenticated
-    rows = Paginator(queries.visible_to(request.user), PER_PAGE)
-    page = rows.get_page(request.GET.get("page"))
-    shown = [(session, pages.shown_state(session)) for session in page]
-    context = {"form": form, "page": page, "shown": shown}
-    return render(request, "home.html", context, status=status)
-
-
-@require_POST
-@login_required
-def create(request: HttpRequest) -> HttpResponse:
-    form = NewSessionForm(request.POST)
-    if not form.is_valid():
-        return _list(request, form, status=422)
-    assert request.user.is_authenticated
-    made = opening.open_browser_session(owner=request.user, **form.cleaned_data)
-    page = reverse("session", args=[made.session.public_id])
-    return redirect(f"{page}?{urlencode({'token': made.token})}")
 
 
 @require_safe

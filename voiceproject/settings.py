@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.discord",
     "channels",
+    "django_htmx",
     "django_q",
     "ninja",
     "sessions.apps.SessionsConfig",
@@ -97,6 +98,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -259,6 +261,7 @@ CAPTURE_SINKS = [
     "sessions.capture.recorder.record",
     "transcripts.live.listen",
     "transcripts.tones.listen",
+    "sessions.capture.levels.listen",
 ]
 # Who keeps words of a session beside the database: callable(session) that deletes them.
 FORGETTERS = ["bot.discord.text.lines.forget_session"]
@@ -298,6 +301,8 @@ LOUDNESS_LUFS = envfloat("LOUDNESS_LUFS", -16.0, least=-40.0)
 LOUDNESS_DBTP = envfloat("LOUDNESS_DBTP", -1.5, least=-20.0)
 # Who knows how far the text is: callable(session id) -> dict for the page.
 SPEECH_STATE = "transcripts.progress.speech_state"
+# Who finds what was said: callable(words, sessions=, most=) -> hits for the dashboard.
+SEARCH = "transcripts.search.search"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.

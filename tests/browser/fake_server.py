@@ -22,6 +22,7 @@ from sessions.models import VoiceSession
 from sessions.pages import config_of
 
 STATIC = Path(__file__).resolve().parents[2] / "sessions" / "static" / "parley"
+HTMX = Path(__file__).resolve().parents[2] / "node_modules" / "htmx.org" / "dist"
 TOKEN = "a-token"
 
 
@@ -167,6 +168,8 @@ class FakeServer:
         app.add_routes(
             [
                 web.static("/static/parley", STATIC),
+                web.static("/static/htmx", HTMX),
+                web.get("/live", self._board),
                 web.get("/blank", self._blank),
                 web.get("/render/{name}", self._render),
                 web.get(f"/session/{self.id}", self._page),
@@ -210,6 +213,17 @@ class FakeServer:
         return web.Response(
             text="<!doctype html><title>blank</title>", content_type="text/html"
         )
+
+    async def _board(self, request: web.Request) -> web.StreamResponse:
+        """Nothing is live; also where no socket gets through."""
+        empty = {"type": "cards", "ids": [], "more": 0, "cards": []}
+        if "Upgrade" not in request.headers:
+            return web.json_response(empty)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json(empty)
+        await socket.receive()
+        return socket
 
     async def _render(self, request: web.Request) -> web.Response:
         """What a test has rendered, or any template without a context."""

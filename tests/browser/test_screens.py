@@ -9,11 +9,12 @@ import pytest
 from browser.conftest import OUTPUT, NewPage
 from browser.fake_server import FakeServer
 from browser.waiting import until
-from django.core.paginator import Paginator
 from django.template.loader import render_to_string
 from playwright.async_api import Page, ViewportSize, expect
 
+from sessions import dashboard, listing
 from sessions.forms import NewSessionForm
+from sessions.listing import Filters, Row
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -120,17 +121,28 @@ async def test_it_shows_the_plain_pages(server: FakeServer, new_page: NewPage) -
 def my_sessions() -> str:
     from django.contrib.auth.models import User
 
+    from sessions.faces import faces
     from sessions.models import VoiceSession
 
     titles = ["Monday planning", "", "A rather long title of a talk about the budget of"
               " the next quarter and what it means"]  # fmt: skip
     states = ["active", "ready", "finishing"]
-    rows = [VoiceSession(title=t, source="browser", language="en") for t in titles]
-    page = Paginator(rows, 20).get_page(1)
+    rows = tuple(
+        Row(
+            VoiceSession(title=title, source="browser", language="en"),
+            state=state,
+            people=faces(["Alice Moreau", "Ben"]),
+            more_people=0,
+            language="en",
+            lasted="12 min",
+            is_kept=True,
+        )
+        for title, state in zip(titles, states, strict=True)
+    )
+    live = {"cards": [], "more": 0}
     context = {
         "user": User(username="ada"),
-        "form": NewSessionForm(),
-        "page": page,
-        "shown": list(zip(rows, states, strict=True)),
+        **dashboard.list_context(Filters(), listing.Page(rows)),
+        **dashboard.page_context(NewSessionForm(), live=live),
     }
     return render_to_string("home.html", context)

@@ -161,6 +161,7 @@ async def test_a_session_is_made_by_hand(stack: Stack, new_page: NewPage) -> Non
     await page.get_by_label("Name").fill("admin")
     await page.get_by_label("Password").fill("parley")
     await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_text("New session", exact=True).click()
     await page.get_by_label("What is it about?").fill("By hand")
     await page.get_by_label("Keep a recording").uncheck()
     await page.get_by_role("button", name="Start the session").click()

@@ -269,6 +269,7 @@ class SessionPage {
     },
     note: (event) => this.transcript.note(event),
     "note.gone": (event) => this.transcript.noteGone(event),
+    levels: (event) => this.presence.levels(event.levels),
     tone: (event) => this.transcript.tone(event),
     unrecorded: (event) => this.transcript.unrecorded(event),
     erased: (event, live) => live && this.forgetErased(),
