@@ -210,10 +210,11 @@ def _one(
     opened = callers.reading(request, public_id)
     session = _recorded(opened.session, suffix)
     watch = Watch(callers.of(request).token) if opened.is_shared else None
-    found = tracks.of_session(session)
-    theirs = [one for one in found if str(one.participant) == participant.lower()]
-    if theirs:
-        return _excerpt(session, theirs[0], window), watch
+    # All of a person's; of one who was merged into another, their own part.
+    for found in (tracks.of_people, tracks.of_session):
+        for one in found(session):
+            if str(one.participant) == participant.lower():
+                return _excerpt(session, one, window), watch
     if any(str(p.public_id) == participant for p in session.participants.all()):
         raise VoiceError("not_recorded", "They have not been heard yet.", status=404)
     raise VoiceError("not_found", "There is no such participant.", status=404)
@@ -223,7 +224,7 @@ def _all(
     request: HttpRequest, public_id: str, suffix: str, window: Window
 ) -> tuple[About, list[Excerpt]]:
     session = _recorded(callers.opening(request, public_id), suffix)
-    found = tracks.of_session(session)
+    found = tracks.of_people(session)
     if not found:
         message = "Nobody has been heard in this session."
         raise VoiceError("not_recorded", message, status=404)
