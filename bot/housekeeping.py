@@ -27,12 +27,14 @@ from sessions import (
     recovery,
     retention,
 )
-from transcripts import archive, forgetting, reporting, sweeper
+from transcripts import archive as transcript
+from transcripts import forgetting, reporting, sweeper
 
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 2.0
 """A killed worker's utterance waits this long, and a lost doorbell costs no more."""
+ARCHIVE_EVERY_S = 10.0
 TIDY_EVERY_S = 600.0
 RETAIN_EVERY_S = 3600.0
 RECOVER_EVERY_S = 300.0
@@ -44,6 +46,7 @@ async def keep_house(stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as rounds:
         rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, Reaping(), stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
+        rounds.create_task(_every(ARCHIVE_EVERY_S, archive, stop))
         rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
         rounds.create_task(_every(RECOVER_EVERY_S, recover, stop))
         rounds.create_task(_every(RETAIN_EVERY_S, retain, stop))
@@ -79,8 +82,13 @@ async def sweep() -> None:
     _count("utterance", done.dead + done.expired)
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
-    await database_sync_to_async(archive.ring)(now=timezone.now())
     await database_sync_to_async(jobs.sweep)(now=timezone.now())
+
+
+async def archive() -> None:
+    """Have transcripts that people have changed stored again."""
+    if rung := await database_sync_to_async(transcript.ring)(now=timezone.now()):
+        log.info("archive.rung", sessions=rung)
 
 
 async def recover() -> None:

@@ -224,10 +224,11 @@ def _one(
     opened = callers.reading(request, public_id, kind=Kind.AUDIO)
     session = _recorded(opened.session, suffix)
     watch = Watch(callers.of(request).token) if opened.is_shared else None
-    found = tracks.of_session(session)
-    theirs = [one for one in found if str(one.participant) == participant.lower()]
-    if theirs:
-        return _excerpt(session, theirs[0], window), watch
+    # All of a person's; of one who was merged into another, their own part.
+    for found in (tracks.of_people, tracks.of_session):
+        for one in found(session):
+            if str(one.participant) == participant.lower():
+                return _excerpt(session, one, window), watch
     if any(str(p.public_id) == participant for p in session.participants.all()):
         raise VoiceError("not_recorded", "They have not been heard yet.", status=404)
     raise VoiceError("not_found", "There is no such participant.", status=404)
@@ -238,7 +239,7 @@ def _all(
 ) -> tuple[About, list[Excerpt]]:
     opened = callers.opened_for(request, public_id, kind=Kind.AUDIO)
     session = _recorded(opened, suffix)
-    found = tracks.of_session(session)
+    found = tracks.of_people(session)
     if not found:
         message = "Nobody has been heard in this session."
         raise VoiceError("not_recorded", message, status=404)

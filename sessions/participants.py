@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from sessions import events
@@ -324,9 +324,9 @@ def _note(
 
 
 def renamed(*, since: datetime, until: datetime) -> list[tuple[int, datetime]]:
-    """Sessions in which people were given names then, and each time."""
+    """Sessions in which people were given names then, and when for the last time."""
     rows = Naming.objects.filter(at__gte=since, at__lte=until).order_by()
-    return list(rows.values_list("participant__session", "at"))
+    return list(rows.values_list("participant__session").annotate(Max("at")))
 
 
 def restore(session_id: int, public_id: UUID) -> Participant:

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 SUFFIXES: tuple[keys.Transcript, ...] = ("txt", "jsonl")
 REST = timedelta(seconds=10)
-"""Nobody has changed anything for so long: whoever corrects, corrects more lines."""
+"""A change waits so long: whoever corrects a line corrects more of them."""
 REACH = timedelta(days=7)
 """A storage that is away for longer gets what is changed after it."""
 

@@ -6,7 +6,6 @@ correction is kept. Never asks who may correct: the edges do.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from sessions import events
@@ -89,10 +89,10 @@ def history(session: VoiceSession, utterance: UUID | str) -> list[Version]:
     return [heard, *(Version(one.text, one.name, one.at) for one in made)]
 
 
-def changed(*, since: datetime, until: datetime) -> Collection[tuple[int, datetime]]:
-    """Sessions with lines that were corrected then, and each time."""
-    made = Correction.objects.filter(at__gte=since, at__lte=until)
-    return list(made.order_by().values_list("utterance__session", "at"))
+def changed(*, since: datetime, until: datetime) -> list[tuple[int, datetime]]:
+    """Sessions with lines that were corrected then, and when for the last time."""
+    made = Correction.objects.filter(at__gte=since, at__lte=until).order_by()
+    return list(made.values_list("utterance__session").annotate(Max("at")))
 
 
 def _checked(text: str) -> str:
