@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, Sum
 from django.db.models.functions import TruncHour
+from django_q.conf import Conf
 from django_q.models import Failure
+from django_q.status import Stat
 
 from bot.discord.guild import deeds
 from bot.models import Call, DiscordCall
@@ -27,6 +30,8 @@ from sessions.models import Job, Recording, State, Tier, VoiceRequest, VoiceSess
 from sessions.queries import ALIVE
 from transcripts import doorbell, status, utterances
 from transcripts.models import Utterance, UtteranceState
+
+log = structlog.get_logger(__name__)
 
 HOURS = 24
 KEPT_S = 60
@@ -121,11 +126,12 @@ def signs(*, now: datetime) -> list[Sign]:
     open_jobs = Job.objects.filter(state__in=Job.OPEN).count()
     return [
         _bot(),
+        *_clusters(),
         Sign(
             "Speech to text",
             f"{speech.state} {speech.model}".strip(),
             is_well=speech.state == "ready",
-            note=speech.message,
+            note=speech.message or _heard(speech.at, now),
         ),
         Sign("Lines that wait", str(waiting.pending + waiting.claimed)),
         Sign(
@@ -146,6 +152,33 @@ def _bot() -> Sign:
         return Sign("Bot", "silent", is_well=False, note=note)
     told = f"heard {age_s:.0f} s ago"
     return Sign("Bot", told, is_well=age_s <= BOT_SILENT_S)
+
+
+def _heard(at: float, now: datetime) -> str:
+    """Of the speech worker's last sign of life."""
+    return f"Heard {max(now.timestamp() - at, 0):.0f} s ago." if at else ""
+
+
+def _clusters() -> list[Sign]:
+    """Each cluster of workers says every half second that it lives."""
+    try:
+        running = Stat.get_all()
+    except Exception:
+        # Whatever the broker's client raises; its queues say the same below.
+        log.warning("operations.no_stats", exc_info=True)
+        running = []
+    if not running:
+        note = "None has said that it lives: nothing is stored, mixed or written."
+        return [Sign("Workers", "silent", is_well=False, note=note)]
+    return [
+        Sign(
+            f"Workers of process {one.pid}",
+            f"{len(one.workers)}, {one.status.lower()}",
+            is_well=one.status in (Conf.IDLE, Conf.WORKING),
+            note=f"On {one.host}.",
+        )
+        for one in running
+    ]
 
 
 def _queue(cluster: str) -> Sign:

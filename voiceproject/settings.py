@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 import structlog
 
+from voiceproject.console import UNFOLD as ADMIN_LOOKS
 from voiceproject.environment import (
     BASE_DIR,
     envbool,
@@ -116,6 +117,8 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
+
+UNFOLD = ADMIN_LOOKS  # django-unfold's settings have a module of their own
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"

@@ -222,7 +222,7 @@ def _belongings(session: VoiceSession) -> list[str]:
         field = relation.field.name
         if model in admin.site._registry:
             count = model._default_manager.filter(**{field: session.pk}).count()
-            text = f"{shown.number(count)} {model._meta.verbose_name_plural}"
+            text = f"{model._meta.verbose_name_plural}: {shown.number(count)}"
             query = {f"{field}__id__exact": session.pk}
             found.append(shown.listed(model, text, **query) if count else text)
     return found

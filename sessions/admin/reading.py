@@ -33,7 +33,8 @@ class Leafing(Paginator):
         rows = self.object_list
         if not isinstance(rows, QuerySet):
             return len(rows)
-        return rows.order_by()[:COUNTED].count()
+        # By the key alone: what a list shows of each row is not counted with it.
+        return rows.order_by().values("pk")[:COUNTED].count()
 
 
 class ReadOnly(_Admin):

@@ -143,3 +143,30 @@ def test_the_highest_bar_fills_the_box() -> None:
     assert made.summary == "6 in 24 hours, at most 4 in one"
     empty = drawn(operations.Chart("Lines", "", (0.0,) * 24, chart.first))
     assert {bar.height for bar in empty.bars} == {0.0}
+
+
+class Cluster:
+    """What a cluster of workers says of itself."""
+
+    pid, host, workers = 7, "here", (8, 9)
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("running", "told", "is_well"),
+    [
+        ([], "silent", False),
+        ([Cluster("Idle")], "2, idle", True),
+        ([Cluster("Stopping")], "2, stopping", False),
+    ],
+)
+def test_workers_that_are_silent_or_stopping_are_pointed_out(
+    running: list[Any], told: str, is_well: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations.Stat, "get_all", lambda: running)
+    signs = operations.signs(now=timezone.now())
+    (workers,) = (one for one in signs if one.name.startswith("Workers"))
+    assert (workers.value, workers.is_well) == (told, is_well)

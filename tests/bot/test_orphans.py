@@ -133,7 +133,8 @@ def test_a_stranger_in_storage_is_deleted_and_a_known_one_gets_its_row(
 
     stranger = keys.master_key(uuid.uuid4())
     known = keys.master_key(a_session(State.READY).public_id)
-    an_object(here, stranger), an_object(here, known)
+    an_object(here, stranger)
+    an_object(here, known)
     seen = look(client)
     assert sorted(found(seen)) == sorted(
         [("strangers", stranger), ("strangers", known)]

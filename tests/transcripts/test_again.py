@@ -1,4 +1,4 @@
-"""Writing down again, from the stored sound: the old words stay until all are new."""
+"""Writing down again: from the stored sound; old words stay until all are new."""
 
 from __future__ import annotations
 
