@@ -60,14 +60,14 @@ def told(session: VoiceSession) -> Told:
     if session.record:
         lines = (
             "Your voice is recorded.",
-            "What you say is written down, with the name you give.",
+            "Your words are written down, with the name you give.",
             f"How long it is kept: {keeping.sentence(keeping.of(session))}",
             "Everyone who has this session's link can hear and read it.",
             "You can stop at any time, and have everything you said here deleted.",
         )
     else:
         lines = (
-            "What you say is written down while the session runs, with your name.",
+            "Your words are written down while the session runs, with your name.",
             "Your voice is not kept: it is deleted once it is written down.",
             "Nothing is kept: sound and text are deleted at the end.",
             "Everyone who has this session's link can read along.",

@@ -35,6 +35,7 @@ class Stream:
     connections: int = 0
     stopped: bool = False
     name: str = ""
+    consent: str = ""
     # Where the next connection is told to go on, if not behind what came.
     told: int | None = None
 
@@ -63,6 +64,7 @@ class FakeServer:
         self.acknowledge = True
         self.refusal = ""
         self.reads = 0
+        self.forgotten: list[str] = []
         self.replayed_after: list[int] = []
         self._unplugged = False
         self._feeds: set[asyncio.Queue[dict[str, Any] | None]] = set()
@@ -178,6 +180,7 @@ class FakeServer:
                 web.get(api, self._read),
                 web.post(f"{api}/end", self._end),
                 web.post(f"{api}/bookmarks", self._note),
+                web.post(f"{api}/forget-me", self._forget_me),
             ]
         )
         self._runner = web.AppRunner(
@@ -240,6 +243,7 @@ class FakeServer:
             ended_at=None if self.state == "active" else datetime.now(UTC),
             last_seq=len(self.events),
             record=self.record,
+            source="browser",
         )
         config = config_of(
             session,
@@ -291,6 +295,10 @@ class FakeServer:
         self.tell("note", **note)
         return web.json_response(note, status=201)
 
+    async def _forget_me(self, request: web.Request) -> web.Response:
+        self.forgotten += (await request.json())["streams"]
+        return web.json_response({"receipts": []}, status=202)
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         after = int(request.query.get("after", "0"))
         self.replayed_after.append(after)
@@ -318,7 +326,11 @@ class FakeServer:
         if self.state != "active":
             await socket.close(code=4010, message=b"The session has ended.")
             return socket
+        if "consent" not in request.query:
+            await socket.close(code=4012, message=b"Nobody agreed.")
+            return socket
         stream = self.streams.setdefault(request.query["stream"], Stream())
+        stream.consent = request.query["consent"]
         stream.name = request.query.get("name", "")
         stream.connections += 1
         await self._forget(stream)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from browser.conftest import OUTPUT, NewPage
 from browser.fake_server import FakeServer
-from browser.waiting import until
+from browser.waiting import speak, until
 from django.template.loader import render_to_string
 from playwright.async_api import Page, ViewportSize, expect
 
@@ -77,7 +77,7 @@ async def test_it_shows_a_talk(server: FakeServer, new_page: NewPage) -> None:
     page = await live(server, new_page, permissions=["microphone"])
     await page.get_by_label("Your name").fill("Zoë")
     await shoot(page, "live")
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await expect(page.get_by_text("You are heard.")).to_be_visible()
     (stream,) = server.streams.values()
     await until(lambda: len(stream.sound) > 16_000)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser.conftest import NewPage, browser_hearing, write_wav
+from browser.waiting import speak
 from playwright.async_api import Page, expect
 from speech import voices
 from stack import Stack
@@ -54,7 +55,7 @@ async def speaking(
         page = await context.new_page()
         await page.goto(session["page_url"])
         await page.get_by_label("Your name").fill("Alice")
-        await page.get_by_role("button", name="Speak").click()
+        await speak(page)
         await expect(page.get_by_text("You are heard.")).to_be_visible()
         yield page
 
@@ -87,7 +88,7 @@ async def test_a_voice_stands_on_the_page_of_a_second_browser(
         print(f"{errors} errors in {len(wanted)} words: {said} {read}")
         assert errors / len(wanted) <= 0.2
         assert await words_on(speaker) == read
-        await speaker.get_by_role("button", name="Stop").click()
+        await speaker.get_by_role("button", name="Stop", exact=True).click()
         await expect(reader.locator(".person")).to_have_count(0)
     text = stack.api("GET", f"/sessions/{session['id']}/transcript.txt")
     assert words_of(text)[-1] == read[-1]

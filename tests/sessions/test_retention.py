@@ -155,8 +155,12 @@ def test_storage_that_is_away_does_not_stop_the_others(
     def refuses(*, now: object) -> int:
         raise UnreachableError("nobody answers")
 
+    def sweeps(*, now: object) -> int:
+        ran.append("sound")
+        return 1
+
     monkeypatch.setattr(retention, "sweep", refuses)
-    monkeypatch.setattr(retention, "sweep_sound", lambda now: ran.append("sound") or 0)
+    monkeypatch.setattr(retention, "sweep_sound", sweeps)
     with pytest.raises(UnreachableError):
         retention.run(now=NOON)
     assert ran == ["sound"]
