@@ -57,7 +57,7 @@ class BoardConsumer(SessionConsumer):
             await asyncio.sleep(CHECK_S)
             if await self._reader() != user_id:
                 await self.released()
-                await self.close_once(Close.NOT_ALLOWED, "You have signed out.")
+                await self.close_once(Close.SIGNED_OUT, "You have signed out.")
                 return
 
     async def received(self, text: str | None, data: bytes | None) -> None:

@@ -28,6 +28,7 @@ class Close(IntEnum):
     FAULT = 1011
     RESTARTING = 1012
     BAD_ADDRESS = 4000
+    SIGNED_OUT = 4003
     NOT_FOUND = 4004
     FLOOD = 4008
     BAD_FRAME = 4009

@@ -4,21 +4,16 @@ its report by mail. Parses, asks who it is, calls one service, answers."""
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import BaseModel, Field
 
-from sessions import access, keeping
+from sessions import callers, keeping
 from sessions.callers import identify
-from sessions.errors import NotAllowedError, VoiceError
-from sessions.models import VoiceSession
+from sessions.errors import VoiceError
 from transcripts import forgetting, reporting
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
 
 router = Router(tags=["privacy"], auth=identify)
 
@@ -59,9 +54,7 @@ ERRORS = {401: Error, 403: Error, 404: Error, 409: Error, 422: Error}
 )
 def keep_session(request: HttpRequest, public_id: str, body: Keep) -> dict[str, object]:
     """For ever; to the end of a day; or as the settings say."""
-    session = _session(request, public_id)
-    if not access.may_manage(session, _user(request)):
-        raise NotAllowedError
+    session, _ = callers.managing(request, public_id)
     if body.keep and body.until is not None:
         message = "Either for ever or until a day, not both."
         raise VoiceError("invalid", message, status=422)
@@ -80,7 +73,7 @@ def forget_me(
     request: HttpRequest, public_id: str, body: Forget
 ) -> Status[dict[str, object]]:
     """Whoever knows a stream's id spoke over it: nobody else is told it."""
-    session = _session(request, public_id)
+    session = callers.opening(request, public_id)
     made = forgetting.stop_and_forget(session, body.streams)
     return Status(202, {"receipts": [one.public_id for one in made]})
 
@@ -105,19 +98,9 @@ def unsubscribe(request: HttpRequest, public_id: str) -> dict[str, bool]:
 def _subscribed(
     request: HttpRequest, public_id: str, *, is_on: bool
 ) -> dict[str, bool]:
-    session = _session(request, public_id)
-    if (user := _user(request)) is None:
+    session = callers.opening(request, public_id)
+    if (user := callers.of(request).user) is None:
         message = "A report is sent to people who are signed in."
         raise VoiceError("sign_in", message, status=401)
     reporting.subscribe(session, user, is_on=is_on)
     return {"subscribed": is_on}
-
-
-def _session(request: HttpRequest, public_id: str) -> VoiceSession:
-    caller = request.auth  # type: ignore[attr-defined]
-    return access.session_for(public_id, user=caller.user, token=caller.token)
-
-
-def _user(request: HttpRequest) -> AbstractBaseUser | None:
-    user: AbstractBaseUser | None = request.auth.user  # type: ignore[attr-defined]
-    return user

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from axe_playwright_python.base import AXE_SCRIPT
 from browser.conftest import NewPage
 from browser.fake_finished import FakeFinished
 from browser.test_screens import TALK, shoot

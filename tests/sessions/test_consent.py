@@ -70,7 +70,7 @@ async def test_whoever_is_signed_in_speaks_with_their_account(opened: Opened) ->
     ada = await in_db(a_user)()
     async with Client(audio(opened), user=ada, headers=PAGE) as client:
         await client.speaks(0, STEP)
-    assert (await Participant.objects.aget()).account_id == ada.pk
+    assert (await Participant.objects.aget()).user_id == ada.pk
 
 
 async def test_who_opts_out_elsewhere_is_cut_off_and_not_let_in_again(

@@ -215,7 +215,7 @@ def test_a_caller_goes_with_their_number(here: Path) -> None:
 
 def test_an_account_takes_what_was_said_with_it() -> None:
     talk, ada = Talk(), a_user("ada")
-    Participant.objects.filter(pk=talk.ann.pk).update(account=ada)
+    Participant.objects.filter(pk=talk.ann.pk).update(user=ada)
     subject = forgetting.of_account(ada)
     assert subject.people == (talk.ann.pk,)
     talk.ends()

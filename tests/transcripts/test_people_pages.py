@@ -45,7 +45,7 @@ class Talk(Recorded):
         super().__init__(title="A talk")
         self.ada = self.joins(1, "Ada L")
         self.bob = self.joins(2, "Bob")
-        Participant.objects.filter(pk=self.ada.pk).update(account=ada)
+        Participant.objects.filter(pk=self.ada.pk).update(user=ada)
         self.sounds(self.ada, at_s=1.0)
         self.says(self.ada, "a secret")
         self.says(self.bob, "good morning", at_ms=3000)

@@ -5,7 +5,7 @@
 
 import { Backoff } from "./backoff.js";
 
-const NOT_ALLOWED = 4003;
+const SIGNED_OUT = 4003;
 const POLL_AFTER = 2; // attempts that failed
 const POLL_MS = 5000;
 const ALIVE_MS = 25000;
@@ -66,7 +66,7 @@ export class LiveLine {
     clearInterval(this.alive);
     this.socket = null;
     this.heard = false;
-    if (code === NOT_ALLOWED) {
+    if (code === SIGNED_OUT) {
       this.close();
       this.onState("refused");
       return;
