@@ -215,7 +215,7 @@ def test_an_admin_sees_first_what_would_go(admin_client: Client) -> None:
     ("kind", "value"),
     [
         ("participant", "nobody"),
-        ("participant", str(uuid.uuid4())),
+        ("participant", "219ed3b2-4cf3-4a04-846b-3d678853e069"),
         ("account", "nobody"),
         ("discord", ""),
         ("planet", "1"),
