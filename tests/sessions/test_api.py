@@ -170,13 +170,21 @@ def test_the_document_describes_every_route(client: Client) -> None:
     assert {path.removeprefix("/api/sessions") for path in ours} == {
         "",
         "/{public_id}",
+        "/{public_id}/bookmarks",
+        "/{public_id}/bookmarks/{bookmark}",
         "/{public_id}/end",
         "/{public_id}/download",
         "/{public_id}/events",
+        "/{public_id}/participants/{participant}",
+        "/{public_id}/participants/{participant}/merge",
         "/{public_id}/recordings",
         "/{public_id}/recordings/{recording}/peaks.{suffix}",
+        "/{public_id}/shares",
+        "/{public_id}/shares/{share_id}",
         "/{public_id}/tracks.zip",
         "/{public_id}/tracks/{participant}.{suffix}",
         "/{public_id}/transcript.{suffix}",
+        "/{public_id}/utterances/{utterance}",
+        "/{public_id}/utterances/{utterance}/history",
     }
     assert client.get("/api/docs").status_code == 200
