@@ -23,6 +23,7 @@ from sessions.audio.journal import Head
 from sessions.background import spawn
 from sessions.capture.desk import desk
 from sessions.capture.diary import Diary
+from sessions.capture.health import Health
 from sessions.capture.sinks import Track
 from sessions.capture.tape import Sealed, Tape
 from sessions.spool import Folder
@@ -79,6 +80,7 @@ class Recorder:
         self._clock = clock
         self._encoded_at = clock()  # all that had come by then
         self._closing = False
+        self._health = Health(track.session_id)
         self._loop = asyncio.get_running_loop()
         self._written: asyncio.Future[None] = self._loop.create_future()
 
@@ -110,6 +112,8 @@ class Recorder:
         closing = self._closing  # before the inbox is looked at: nothing comes after
         self._diary.retry()
         sealed = self._encode()
+        given_up = "later" if self._tape is None else ""
+        self._health.is_now("disk" if self._diary.is_behind else given_up)
         if closing and not self._diary.is_behind:
             self._tell(sealed + self._finish(), is_last=True)
             return False

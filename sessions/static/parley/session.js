@@ -5,6 +5,7 @@ import { Banners } from "./banners.js";
 import { position } from "./clock.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
+import { Health } from "./health.js";
 import { closeMenus, copyText } from "./menus.js";
 import { showOver } from "./over.js";
 import { Presence } from "./presence.js";
@@ -17,7 +18,8 @@ import { WakeLock } from "./wakelock.js";
 const REFRESH_MS = 30000;
 const NOTICE_MS = 12000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
-const BANNERS = ["network", "speech", "behind", "storage", "notice"];
+const BANNERS =
+  "network recording speech hearing behind storage notice".split(" ");
 const ALIVE = ["requested", "waiting", "active"];
 const COMPLETE = ["ready", "failed", "deleted"];
 
@@ -39,6 +41,7 @@ class SessionPage {
     this.skewMs = Date.parse(config.now) - Date.now();
     this.api = new Api({ url: here, token: config.token, csrf: config.csrf });
     this.banners = new Banners({ container: part("banners"), order: BANNERS });
+    this.health = new Health(this.banners);
     this.wakeLock = new WakeLock();
     const speakers = (this.speakers = new Speakers());
     this.presence = new Presence({
@@ -234,7 +237,11 @@ class SessionPage {
       this.showSpeech(event);
     },
     storage: (event, live) => live && this.showStorage(event.waiting),
-    notice: (event, live) => live && this.notice(event.message),
+    health: (event) => this.health.take(event),
+    notice: (event, live) => {
+      if (this.isAlive && this.health.notice(event)) return;
+      if (live) this.notice(event.message);
+    },
   };
 
   notice(message) {
@@ -249,8 +256,7 @@ class SessionPage {
   }
 
   showStorage(waiting) {
-    const told = "The storage does not answer. All sound is kept, and sent when it does.";
-    this.banners.set("storage", waiting ? told : "");
+    this.health.storage(waiting);
   }
 
   become(state, reason) {
@@ -286,6 +292,7 @@ class SessionPage {
     part("end")?.remove();
     part("copy").hidden = true;
     if (this.isComplete) this.banners.set("behind", "");
+    this.health.over();
     this.wakeLock.release();
     if (this.voice.state !== "off") this.voice.stop();
     this.tick();
