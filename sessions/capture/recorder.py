@@ -23,7 +23,7 @@ from sessions.audio.journal import Head
 from sessions.background import spawn
 from sessions.capture.desk import desk
 from sessions.capture.diary import Diary
-from sessions.capture.health import Health
+from sessions.capture.health import Health, Trouble
 from sessions.capture.sinks import Track
 from sessions.capture.tape import Sealed, Tape
 from sessions.spool import Folder
@@ -112,14 +112,18 @@ class Recorder:
         closing = self._closing  # before the inbox is looked at: nothing comes after
         self._diary.retry()
         sealed = self._encode()
-        given_up = "later" if self._tape is None else ""
-        self._health.is_now("disk" if self._diary.is_behind else given_up)
+        self._health.is_now(self._trouble())
         if closing and not self._diary.is_behind:
             self._tell(sealed + self._finish(), is_last=True)
             return False
         if sealed:
             self._tell(sealed, is_last=False)
         return True
+
+    def _trouble(self) -> Trouble:
+        if self._diary.is_behind:
+            return "disk"
+        return "later" if self._tape is None else ""
 
     @property
     def is_unsynced(self) -> bool:
