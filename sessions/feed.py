@@ -31,7 +31,7 @@ SAFETY_POLL_S = 1.0
 """With a bell the log is looked at this rarely: a ring may be lost."""
 LEVELS_POLL_S = 0.2
 """So often where somebody sees what passes: levels do not ring."""
-KEYS = ("speech", "levels")
+KEYS = ("speech", "levels", "health")
 """What passes in any session, beside the words of each person."""
 
 

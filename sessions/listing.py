@@ -61,7 +61,7 @@ class Filters:
     @property
     def is_narrow(self) -> bool:
         """Whether anything but words is asked for."""
-        return bool(self._narrowing())
+        return bool(self.narrowing)
 
     @property
     def is_any(self) -> bool:
@@ -70,13 +70,15 @@ class Filters:
     @property
     def query(self) -> str:
         """As an address has it, without a question mark."""
-        return urlencode(({"q": self.words} if self.words else {}) | self._narrowing())
+        return urlencode(({"q": self.words} if self.words else {}) | self.narrowing)
 
     @property
     def without_words(self) -> str:
-        return urlencode(self._narrowing())
+        return urlencode(self.narrowing)
 
-    def _narrowing(self) -> dict[str, str]:
+    @property
+    def narrowing(self) -> dict[str, str]:
+        """What is asked for beside words, as an address has it."""
         given = {
             "source": self.source,
             "person": self.person,

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from sessions import finished, queries, shares
+from sessions import finished, listing, shares
 from sessions.shares import NotSharedError
 from transcripts.search import search
 from transcripts.terms import LONGEST
@@ -25,14 +25,20 @@ LONGEST_NUMBER = 19
 def search_page(request: HttpRequest) -> HttpResponse:
     assert request.user.is_authenticated
     query = request.GET.get("q", "").strip()[:LONGEST]
+    filters = listing.parse(request.GET)
     hits = search(
         query,
-        sessions=queries.searchable_by(request.user),
+        sessions=listing.searched(request.user, filters),
         before=_number(request.GET.get("before", "")),
         most=PER_PAGE + 1,
     )
     following = hits[PER_PAGE - 1].number if len(hits) > PER_PAGE else None
-    context = {"query": query, "hits": hits[:PER_PAGE], "following": following}
+    context = {
+        "query": query,
+        "filters": filters,
+        "hits": hits[:PER_PAGE],
+        "following": following,
+    }
     return render(request, "search.html", context)
 
 

@@ -161,3 +161,91 @@ async def test_cards_come_speak_and_go_by_themselves(
         await house.do(END, id=made)
     await expect(page.locator(".card")).to_have_count(0)
     await expect(page.get_by_text("Nobody is talking just now")).to_be_visible()
+
+
+async def test_filters_change_the_list_in_place(
+    house: House, new_page: NewPage
+) -> None:
+    page = await signed_in(house, new_page)
+    rows = page.locator(".sessions > li")
+    await expect(rows).to_have_count(20)
+    await page.get_by_role("link", name="Older").click()
+    await expect(page.get_by_role("link", name="Newest")).to_be_visible()
+    await page.goto(f"{house.stack.url}/")
+    await page.evaluate("window.same = true")
+    await page.get_by_text("Filters").click()
+    await page.get_by_label("State").select_option("Ready")
+    await page.get_by_label("Source").select_option("Phone")
+    await expect(rows).to_have_count(8)
+    assert page.url.endswith("/?source=phone&state=ready")
+    await page.get_by_label("Who spoke").fill("zoë")
+    await expect(rows).to_have_count(3)
+    assert page.url.endswith("/?source=phone&state=ready&person=zo%C3%AB")
+    await page.get_by_label("Search titles").fill("14")
+    await expect(rows.locator(".title")).to_have_text(["Talk number 14"])
+    assert await page.evaluate("window.same")  # never loaded anew
+    await shoot(page, "dashboard-filters")
+    await check_access(page)
+    await page.go_back()
+    await expect(rows).to_have_count(3)
+    await expect(page.get_by_label("Who spoke")).to_have_value("zoë")
+    await page.get_by_role("link", name="Clear").click()
+    await expect(rows).to_have_count(20)
+
+
+async def test_words_lead_to_their_line_by_the_keyboard(
+    house: House, new_page: NewPage
+) -> None:
+    page = await signed_in(house, new_page)
+    await page.get_by_label("Search titles").focus()
+    await page.keyboard.type("lighthouse")
+    await page.keyboard.press("Enter")
+    hit = page.locator(".hits a")
+    await expect(hit).to_have_count(1)
+    await expect(hit.locator("mark")).to_have_text("lighthouse")
+    await shoot(page, "dashboard-search")
+    await check_access(page)
+    for _ in range(4):
+        await page.keyboard.press("Tab")
+        if await hit.evaluate("one => one === document.activeElement"):
+            break
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/session/*#u-*")
+
+
+async def test_it_works_without_scripts(house: House, new_page: NewPage) -> None:
+    page = await signed_in(house, new_page, java_script_enabled=False)
+    await page.get_by_text("Filters").click()
+    await page.get_by_label("State").select_option("Ready")
+    await page.get_by_label("Source").select_option("Phone")
+    await page.get_by_role("button", name="Search").click()
+    await expect(page.locator(".sessions > li")).to_have_count(8)
+
+
+async def test_a_page_without_a_socket_asks_now_and_then(
+    house: House, new_page: NewPage
+) -> None:
+    page = await new_page()
+    await page.add_init_script(
+        "window.WebSocket = class { constructor() {"
+        " setTimeout(() => this.onclose?.({ code: 1006 })); } };"
+    )
+    await page.goto(f"{house.stack.url}/login")
+    await page.get_by_label("Name").fill("ada")
+    await page.get_by_label("Password").fill("secret words")
+    await page.get_by_role("button", name="Sign in").click()
+    talk = await house.begin("Behind a proxy", "Ada")
+    card = page.locator(f'[data-session="{talk}"]')
+    await expect(card).to_be_visible(timeout=15_000)
+    await house.do(END, id=talk)
+    await expect(card).to_have_count(0, timeout=15_000)
+
+
+async def test_whoever_signs_out_elsewhere_sees_nothing_more(
+    house: House, new_page: NewPage
+) -> None:
+    page = await signed_in(house, new_page)
+    await expect(page.get_by_text("Nobody is talking just now")).to_be_visible()
+    await house.do(SIGN_OUT)
+    sign_in = page.get_by_role("link", name="Sign in to start a session")
+    await expect(sign_in).to_be_visible(timeout=15_000)

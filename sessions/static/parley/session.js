@@ -7,6 +7,7 @@ import { position } from "./clock.js";
 import { asked, Consent } from "./consent.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
+import { Health } from "./health.js";
 import { closeMenus, copyText } from "./menus.js";
 import { Notes } from "./notes.js";
 import { showOver } from "./over.js";
@@ -21,7 +22,8 @@ const REFRESH_MS = 30000;
 const NOTICE_MS = 12000;
 const FORGET_AGAIN_MS = 3000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
-const BANNERS = ["network", "speech", "behind", "storage", "notice"];
+const BANNERS =
+  "network recording speech hearing behind storage notice".split(" ");
 const ALIVE = ["requested", "waiting", "active"];
 const SAID = ["utterance", "utterance.corrected", "partial", "tone"];
 const COMPLETE = ["ready", "failed", "deleted"];
@@ -44,6 +46,7 @@ class SessionPage {
     this.skewMs = Date.parse(config.now) - Date.now();
     this.api = new Api({ url: here, token: config.token, csrf: config.csrf });
     this.banners = new Banners({ container: part("banners"), order: BANNERS });
+    this.health = new Health(this.banners);
     this.wakeLock = new WakeLock();
     const speakers = (this.speakers = new Speakers());
     this.presence = new Presence({
@@ -280,7 +283,11 @@ class SessionPage {
       this.showSpeech(event);
     },
     storage: (event, live) => live && this.showStorage(event.waiting),
-    notice: (event, live) => live && this.notice(event.message),
+    health: (event) => this.health.take(event),
+    notice: (event, live) => {
+      if (this.isAlive && this.health.notice(event)) return;
+      if (live) this.notice(event.message);
+    },
   };
 
   /** Earlier events are gone: read what is left anew. */
@@ -301,8 +308,7 @@ class SessionPage {
   }
 
   showStorage(waiting) {
-    const told = "The storage does not answer. All sound is kept, and sent when it does.";
-    this.banners.set("storage", waiting ? told : "");
+    this.health.storage(waiting);
   }
 
   become(state, reason) {
@@ -339,6 +345,7 @@ class SessionPage {
     this.notes.end();
     part("copy").hidden = true;
     if (this.isComplete) this.banners.set("behind", "");
+    this.health.over();
     this.wakeLock.release();
     if (this.voice.state !== "off") this.voice.stop();
     this.tick();
