@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import uuid
+import zipfile
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from scene import a_session
@@ -218,9 +221,6 @@ def test_a_long_session_is_deleted_without_naming_all_that_was_said(
 
 
 def test_transcripts_come_as_one_zip(moderator: Client) -> None:
-    import io
-    import zipfile
-
     fill(2)
     ids = [one.session_id for one in Participant.objects.all()]
     fields = {"action": "do_export", "_selected_action": ids}
@@ -235,6 +235,34 @@ def test_transcripts_come_as_one_zip(moderator: Client) -> None:
             "2026-05-04 1200 Talk 1.srt",
         ]
         assert b"Ann: good morning" in archive.read("2026-05-04 1200 Talk 0.srt")
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_zip_is_made_while_it_is_sent() -> None:
+    """As the web process does; Django would make all of it before the first byte."""
+
+    def begin() -> list[int]:
+        moderators.appoint("mo")
+        fill(2)
+        return [one.session_id for one in Participant.objects.all()]
+
+    ids = await sync_to_async(begin)()
+    client = AsyncClient()
+    await client.aforce_login(await User.objects.aget(username="mo"))
+    answer: Any = await client.post(
+        url("voice_sessions_voicesession"),
+        {
+            "action": "do_export",
+            "_selected_action": ids,
+            "confirmed": "yes",
+            "suffix": "txt",
+        },
+    )
+    assert answer.is_async
+    pieces = [piece async for piece in answer.streaming_content]
+    assert len(pieces) >= 3
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert len(archive.namelist()) == 2
 
 
 def test_the_admin_alone_may_evaluate_and_only_what_is_ours(moderator: Client) -> None:
