@@ -185,8 +185,8 @@ def _exported(request: HttpRequest, rows: list[VoiceSession], suffix: str) -> An
 
 async def _piece_by_piece(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Made as it is sent: Django would make all of it first."""
-    following = sync_to_async(next)
-    while (piece := await following(pieces, None)) is not None:
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
         yield piece
 
 

@@ -20,7 +20,7 @@ from scene import a_session
 from sessions import events, jobs, moderators, queue
 from sessions.admin import reading, shown
 from sessions.csp import policy
-from sessions.models import Participant, Recording, Source, State, Tier
+from sessions.models import Job, Participant, Recording, Source, State, Tier
 from transcripts.models import Utterance
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +142,27 @@ def test_an_administrator_opens_every_list(admin_client: Client) -> None:
     for model in admin.site._registry:
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         assert admin_client.get(url(name)).status_code == 200, name
+
+
+def test_everything_opens_on_either_database(
+    either_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda _: None)
+    root = User.objects.create_superuser(uuid.uuid4().hex)
+    client = Client()
+    client.force_login(root)
+    fill(2)
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        assert client.get(url(name)).status_code == 200, name
+    for name in ("voice_sessions_voicesession", "transcripts_utterance"):
+        assert client.get(url(name), {"q": "morning"}).status_code == 200
+    for page in ("index", "orphans", "operations"):
+        assert client.get(reverse(f"admin:{page}")).status_code == 200
+    session = Participant.objects.earliest("pk").session
+    assert client.get(shown_at(session)).status_code == 200
+    Job.objects.all().delete()
+    root.delete()
 
 
 def test_every_row_has_a_page(moderator: Client) -> None:
