@@ -36,8 +36,8 @@ UNTAKEN_AFTER = timedelta(minutes=15)
 class ChangedError(VoiceError):
     """It is no longer what it was when somebody looked."""
 
-    def __init__(self, name: str) -> None:
-        message = f"{name}: it has changed since the look, and was left alone."
+    def __init__(self) -> None:
+        message = "It has changed since the look, and was left alone."
         super().__init__("changed", message, status=409)
 
 
@@ -83,7 +83,7 @@ def clean(item: dict[str, Any], options: dict[str, Any]) -> bool:
     group = GROUPS[orphan.group]
     now = group.again(orphan)
     if now is None or now.same != orphan.same:
-        raise ChangedError(orphan.name)
+        raise ChangedError
     group.clean(orphan)
     return True
 
@@ -202,7 +202,7 @@ def _spool_again(orphan: Orphan) -> Orphan | None:
 def _spool_clean(orphan: Orphan) -> None:
     for one in recovery.recover(UUID(orphan.id)):
         if one.done.endswith(": left"):
-            raise VoiceError("left", f"{orphan.name}: {one.done}.", status=409)
+            raise VoiceError("left", f"{one.done}.", status=409)
 
 
 REMEDIES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -127,7 +128,9 @@ def _clean(request: HttpRequest) -> HttpResponse:
     options = {"look": look.pk}
     by = asker(request)
     job = jobs.ask("clean", items[: jobs.ITEMS_MAX], by=by, options=options)
-    told = f"Clean up {len(items)} orphans, as look {look.pk} showed them."
+    counted = Counter(GROUPS[one["group"]].title for one in items)
+    what = ", ".join(f"{title}: {count}" for title, count in counted.items())
+    told = f"Clean up orphans, as look {look.pk} showed them. {what}."
     LogEntry.objects.log_actions(by, [job], CHANGE, told, single_object=True)
     return _to(job)
 

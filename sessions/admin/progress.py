@@ -127,7 +127,7 @@ def told(job: Job) -> dict[str, Any]:
     """What the changing part of the page shows."""
     failures = job.failures[:FAILURES_SHOWN]
     items = [job.items[index] for index, _ in failures]
-    names = _names(items) if job.kind in ACTS else [str(one) for one in items]
+    names = _names(items) if job.kind in ACTS else [_called(one) for one in items]
     return {
         "job": job,
         "seen": jobs.seen(job),
@@ -139,6 +139,11 @@ def told(job: Job) -> dict[str, Any]:
         "failures_more": max(len(job.failures) - FAILURES_SHOWN, 0),
         "took": shown.between(job.started_at, job.finished_at),
     }
+
+
+def _called(item: Any) -> str:
+    """What a look around has found, or where it looked."""
+    return str(item["name"]) if isinstance(item, dict) else str(item)
 
 
 def _names(ids: list[int]) -> list[str]:

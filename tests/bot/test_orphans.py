@@ -124,6 +124,8 @@ def test_one_that_lives_again_is_left_alone_and_that_is_said(client: Client) -> 
     assert "has changed since the look" in job.failures[0][1]
     session.refresh_from_db()
     assert session.is_open
+    bar = reverse("admin:voice_sessions_job_bar", args=[job.pk])
+    assert "last sign of life" in client.get(bar).content.decode(), "which it was"
 
 
 def test_a_stranger_in_storage_is_deleted_and_a_known_one_gets_its_row(
@@ -212,8 +214,8 @@ def test_what_was_done_goes_to_the_log_of_admin_actions(client: Client) -> None:
     seen = look(client)
     clean(client, seen)
     entry = LogEntry.objects.get()
-    told = f"Clean up 1 orphans, as look {seen.pk} showed them."
-    assert entry.change_message == told
+    told = f"Clean up orphans, as look {seen.pk} showed them."
+    assert entry.change_message == f"{told} Sessions that nobody holds: 1."
     assert "These were cleaned before." in page(client)
 
 

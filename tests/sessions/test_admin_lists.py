@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import uuid
+import zipfile
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from scene import a_session
@@ -17,7 +20,7 @@ from scene import a_session
 from sessions import events, jobs, moderators, queue
 from sessions.admin import reading, shown
 from sessions.csp import policy
-from sessions.models import Participant, Recording, Source, State, Tier
+from sessions.models import Job, Participant, Recording, Source, State, Tier
 from transcripts.models import Utterance
 
 pytestmark = pytest.mark.django_db
@@ -141,6 +144,27 @@ def test_an_administrator_opens_every_list(admin_client: Client) -> None:
         assert admin_client.get(url(name)).status_code == 200, name
 
 
+def test_everything_opens_on_either_database(
+    either_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda _: None)
+    root = User.objects.create_superuser(uuid.uuid4().hex)
+    client = Client()
+    client.force_login(root)
+    fill(2)
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        assert client.get(url(name)).status_code == 200, name
+    for name in ("voice_sessions_voicesession", "transcripts_utterance"):
+        assert client.get(url(name), {"q": "morning"}).status_code == 200
+    for page in ("index", "orphans", "operations"):
+        assert client.get(reverse(f"admin:{page}")).status_code == 200
+    session = Participant.objects.earliest("pk").session
+    assert client.get(shown_at(session)).status_code == 200
+    Job.objects.all().delete()
+    root.delete()
+
+
 def test_every_row_has_a_page(moderator: Client) -> None:
     fill(1)
     for model in (Participant, Recording, Utterance):
@@ -218,9 +242,6 @@ def test_a_long_session_is_deleted_without_naming_all_that_was_said(
 
 
 def test_transcripts_come_as_one_zip(moderator: Client) -> None:
-    import io
-    import zipfile
-
     fill(2)
     ids = [one.session_id for one in Participant.objects.all()]
     fields = {"action": "do_export", "_selected_action": ids}
@@ -235,6 +256,34 @@ def test_transcripts_come_as_one_zip(moderator: Client) -> None:
             "2026-05-04 1200 Talk 1.srt",
         ]
         assert b"Ann: good morning" in archive.read("2026-05-04 1200 Talk 0.srt")
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_zip_is_made_while_it_is_sent() -> None:
+    """As the web process does; Django would make all of it before the first byte."""
+
+    def begin() -> list[int]:
+        moderators.appoint("mo")
+        fill(2)
+        return [one.session_id for one in Participant.objects.all()]
+
+    ids = await sync_to_async(begin)()
+    client = AsyncClient()
+    await client.aforce_login(await User.objects.aget(username="mo"))
+    answer: Any = await client.post(
+        url("voice_sessions_voicesession"),
+        {
+            "action": "do_export",
+            "_selected_action": ids,
+            "confirmed": "yes",
+            "suffix": "txt",
+        },
+    )
+    assert answer.is_async
+    pieces = [piece async for piece in answer.streaming_content]
+    assert len(pieces) >= 3
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert len(archive.namelist()) == 2
 
 
 def test_the_admin_alone_may_evaluate_and_only_what_is_ours(moderator: Client) -> None:
