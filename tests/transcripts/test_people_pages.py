@@ -76,6 +76,7 @@ def test_they_download_everything_of_theirs(ada: User, hers: Client) -> None:
     talk.ends()
     answer = hers.get("/me/data.zip")
     body = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    answer.close()
     with zipfile.ZipFile(io.BytesIO(body)) as data:
         assert data.testzip() is None
         told = json.loads(data.read("data.json"))
@@ -119,7 +120,7 @@ def test_pages_ask_as_often_for_many_sessions_as_for_one(
     with django_assert_max_num_queries(14):  # type: ignore[operator]
         hers.get("/me/")
     with django_assert_max_num_queries(14):  # type: ignore[operator]
-        hers.get("/me/data.zip")
+        hers.get("/me/data.zip").close()
 
 
 # --- one session ----------------------------------------------------------------------
