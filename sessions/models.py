@@ -15,16 +15,24 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from sessions.annotations import Bookmark, Naming, Share
+from sessions.oversight import AuditEntry, Job, ManagedGuild
 from sessions.privacy import Erasure, Report, Subscription
 
 __all__ = [
     "ERASED",
     "ApiToken",
+    "AuditEntry",
+    "Bookmark",
     "Erasure",
+    "Job",
+    "ManagedGuild",
+    "Naming",
     "Participant",
     "Recording",
     "Report",
     "SessionEvent",
+    "Share",
     "Source",
     "State",
     "Subscription",
@@ -326,69 +334,6 @@ class ApiToken(models.Model):
         return f"token {self.pk} {self.label}".strip()
 
 
-class ManagedGuild(models.Model):
-    """A Discord server that a Discord user managed when they last signed in."""
-
-    # Discord's ids: rows are written before the account they belong to is made.
-    discord_id = models.CharField(max_length=32)
-    guild_id = models.CharField(max_length=32)
-    seen_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(name="managed_guild_by_time", fields=["seen_at"])
-        ]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                name="managed_guild_once", fields=["discord_id", "guild_id"]
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"guild {self.guild_id}"
-
-
-class AuditEntry(models.Model):
-    """Somebody who neither took part nor owns a session read or heard it."""
-
-    class Kind(models.TextChoices):
-        PAGE = "page", "its page, when it was over"
-        LIVE = "live", "it, while it ran"
-        TRANSCRIPT = "transcript", "its text"
-        AUDIO = "audio", "its sound"
-
-    # Outlives the session and the account: that is what it is for.
-    session = models.UUIDField(editable=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="audit_entries",
-    )
-    # "user:7"; "link:192.0.2.7" is whoever had the session's link, and from where.
-    who = models.CharField(max_length=64, editable=False)
-    kind = models.CharField(max_length=16, choices=Kind)
-    address = models.CharField(max_length=45, blank=True, default="")
-    # The first time in its hour: one row is enough to know.
-    seen_at = models.DateTimeField(default=timezone.now)
-    hour = models.DateTimeField(editable=False)
-
-    class Meta:
-        ordering: ClassVar = ["-pk"]
-        verbose_name = "access by others"
-        verbose_name_plural = "accesses by others"
-        indexes: ClassVar = [models.Index(name="audit_by_time", fields=["seen_at"])]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                name="audit_once_an_hour", fields=["session", "who", "kind", "hour"]
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} of session {self.session}"
-
-
 class VoiceRequest(models.Model):
     """Somebody's wish for a session, from the queue to its end.
 
@@ -450,154 +395,3 @@ class VoiceRequest(models.Model):
 
     def __str__(self) -> str:
         return f"request {self.pk}"
-
-
-class Naming(models.Model):
-    """Somebody was given another name, or merged into somebody: by whom, and when."""
-
-    class Kind(models.TextChoices):
-        RENAMED = "renamed"
-        MERGED = "merged"
-
-    participant = models.ForeignKey(
-        Participant, on_delete=models.CASCADE, related_name="namings"
-    )
-    kind = models.CharField(max_length=8, choices=Kind)
-    # What they were called until then, and from then on.
-    before = models.CharField(max_length=80)
-    after = models.CharField(max_length=80)
-    into = models.ForeignKey(
-        Participant,
-        on_delete=models.CASCADE,
-        null=True,
-        blank=True,
-        related_name="taken_in",
-    )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-    )
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering: ClassVar = ["at", "pk"]
-        indexes: ClassVar = [models.Index(fields=["at"])]
-
-    def __str__(self) -> str:
-        return f"participant {self.participant_id} {self.kind}"
-
-
-class Bookmark(models.Model):
-    """A moment of a session that somebody marked, mostly with a note."""
-
-    session = models.ForeignKey(
-        VoiceSession, on_delete=models.CASCADE, related_name="bookmarks"
-    )
-    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    # Samples at 48 kHz since the session's time zero.
-    position = models.BigIntegerField()
-    text = models.CharField(max_length=500, blank=True, default="")
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="bookmarks",
-    )
-    # As a source names whoever wrote it ("discord:1"), "" if none: who asks to be
-    # erased is found by it.
-    author = models.CharField(max_length=64, blank=True, default="")
-    name = models.CharField(max_length=80, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        ordering: ClassVar = ["position", "pk"]
-        indexes: ClassVar = [
-            models.Index(fields=["session", "position"]),
-            models.Index(fields=["author"]),
-        ]
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="bookmark_lies_in_its_session",
-                condition=models.Q(position__gte=0),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"bookmark {self.public_id}"
-
-
-class Share(models.Model):
-    """A link that shows one session to whoever has it, until it expires."""
-
-    session = models.ForeignKey(
-        VoiceSession, on_delete=models.CASCADE, related_name="shares"
-    )
-    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-    )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering: ClassVar = ["created_at", "pk"]
-
-    def __str__(self) -> str:
-        return f"share {self.public_id}"
-
-
-class Job(models.Model):
-    """What somebody asked to be done to many things, and how far it is."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting"
-        RUNNING = "running"
-        DONE = "done"
-        CANCELLED = "cancelled"
-
-    OPEN: ClassVar = (State.WAITING, State.RUNNING)
-
-    kind = models.CharField(max_length=16)
-    options = models.JSONField(default=dict, blank=True)
-    asked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="jobs",
-    )
-    asked_at = models.DateTimeField(default=timezone.now)
-    # What is worked on: ids of sessions, or what a look around found.
-    items = models.JSONField(default=list, blank=True)
-    # The first item that nobody was at; and those before it that are not done yet.
-    next = models.PositiveIntegerField(default=0)
-    waiting = models.JSONField(default=list, blank=True)
-    done = models.PositiveIntegerField(default=0)
-    # [[number of the item, why it was not done], ...]
-    failures = models.JSONField(default=list, blank=True)
-    # What a look around has found, to be shown and then cleaned.
-    found = models.JSONField(default=list, blank=True)
-    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
-    claimed_by = models.CharField(max_length=16, blank=True, default="")
-    lease_until = models.DateTimeField(null=True, blank=True)
-    rung_at = models.DateTimeField(null=True, blank=True)
-    # Claims since an item was last noted: more than one, and workers died.
-    deaths = models.PositiveIntegerField(default=0)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering: ClassVar = ["-pk"]
-        indexes: ClassVar = [models.Index(fields=["state", "lease_until"])]
-
-    def __str__(self) -> str:
-        return f"job {self.pk}: {self.kind}"

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
-import structlog
 
+from voiceproject import logs
 from voiceproject.console import UNFOLD as ADMIN_LOOKS
 from voiceproject.environment import (
     BASE_DIR,
@@ -485,59 +485,4 @@ if METRICS_TOKEN:
 
 LOG_LEVEL = envchoice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_JSON = envbool("LOG_JSON", default=False)
-_SHARED_PROCESSORS: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "structured": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": (
-                structlog.processors.JSONRenderer()
-                if LOG_JSON
-                # Plain: a traceback with locals would hold names, words and tokens.
-                else structlog.dev.ConsoleRenderer(
-                    colors=False, exception_formatter=structlog.dev.plain_traceback
-                )
-            ),
-            "foreign_pre_chain": _SHARED_PROCESSORS,
-        }
-    },
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "structured",
-            "filters": ["network"],
-        }
-    },
-    "filters": {"network": {"()": "voiceproject.logs.NetworkIsNoFault"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        # One line per request and frame is noise; their warnings are kept.
-        "daphne": {"level": "WARNING"},
-        "django.channels.server": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},
-        # A traceback for each stranger who names another host fills the disk.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
-        "django-q": {"level": "WARNING"},
-        "discord": {"level": "WARNING"},  # our own lines tell the same, once
-        "piper": {"level": "WARNING"},  # its DEBUG lines hold what is said
-    },
-}
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        *_SHARED_PROCESSORS,
-        structlog.processors.format_exc_info,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    wrapper_class=structlog.stdlib.BoundLogger,
-    cache_logger_on_first_use=True,
-)
+LOGGING = logs.configured(level=LOG_LEVEL, as_json=LOG_JSON)
