@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from scene import a_moderator, a_session, a_user, an_open_session, on_discord
 
-from sessions import access, guilds, participants, queries
+from sessions import access, audit, guilds, participants, queries
 from sessions.errors import NotAllowedError, SessionNotFoundError
-from sessions.models import ApiToken, Participant, State, VoiceSession
+from sessions.models import ApiToken, AuditEntry, Participant, State, VoiceSession
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +109,22 @@ def test_a_guilds_manager_sees_and_ends_the_calls_of_their_guild() -> None:
     assert access.session_to_manage(call.public_id, user=moe) == call
     guilds.remember("9", ["78"])
     assert not sees(moe, call)
+
+
+@pytest.mark.usefixtures("either_database")
+def test_both_databases_tell_the_same_people_the_same() -> None:
+    call, other = a_call("901"), a_call("902")
+    eve = on_discord(a_user("eve of both"), "500")
+    moe = on_discord(a_user("moe of both"), "901")
+    guilds.remember("901", ["901"])
+    guilds.remember("901", ["901"])  # again, at the next sign-in
+    assert set(queries.visible_to(eve)) == {call, other}
+    assert list(queries.visible_to(moe)) == [call]
+    assert sees(eve, other)
+    assert not sees(moe, other)
+    for _ in range(2):
+        audit.note(call, kind=audit.Kind.AUDIO, user=moe, address="192.0.2.7")
+    assert AuditEntry.objects.filter(session=call.public_id).count() == 1
 
 
 def test_what_was_known_of_guilds_a_week_ago_counts_no_more() -> None:
