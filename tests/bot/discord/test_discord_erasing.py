@@ -17,6 +17,7 @@ from bot.discord.text import lines
 from bot.models import DiscordCall, Erasure
 from sessions import bookmarks, events, finish, mixing, queue, recordings
 from sessions.bookmarks import Author
+from sessions.models import Erasure as Receipt
 from sessions.models import Participant, Source, State, VoiceRequest, VoiceSession
 from sessions.storage import LocalStorage, UnreachableError
 
@@ -267,3 +268,15 @@ def test_nothing_tells_afterwards_who_it_was() -> None:
     assert "Ann" not in told
     assert str(ANN) not in told.split()
     assert f"discord:{ANN}" not in told
+
+
+def test_a_wish_has_a_receipt_that_names_nobody_in_the_end() -> None:
+    erasing.ask(ANN)
+    erasing.ask(ANN)
+    (receipt,) = Receipt.objects.all()
+    assert str(receipt.public_id) in erasing.receipt_of(ANN)
+    erasing.go_on(ANN)
+    receipt.refresh_from_db()
+    assert receipt.state == Receipt.State.DONE
+    assert str(ANN) not in str(receipt.people) + str(receipt.counts)
+    assert erasing.receipt_of(ANN) == ""
