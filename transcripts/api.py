@@ -9,7 +9,7 @@ from sessions import access
 from sessions.callers import identify
 from sessions.errors import VoiceError
 from sessions.models import VoiceSession
-from transcripts import exports, minutes, utterances
+from transcripts import exports, minutes, sounded, utterances
 from transcripts.exports import Line
 
 router = Router(tags=["transcripts"], auth=identify)
@@ -20,6 +20,33 @@ MINUTES = "md"
 class Error(Schema):
     code: str
     message: str
+
+
+class LineTone(Schema):
+    """How a line sounded; `mock` where no classifier listened."""
+
+    id: str
+    label: str
+    mock: bool
+
+
+class Tones(Schema):
+    lines: list[LineTone]
+
+
+@router.get(
+    "/{public_id}/tones",
+    response={200: Tones, 401: Error, 403: Error, 404: Error},
+    summary="How each line sounded, where a classifier listened",
+)
+def read_tones(request: HttpRequest, public_id: str) -> Tones:
+    """Of every line the label that weighs most while it was said."""
+    caller = request.auth  # type: ignore[attr-defined]
+    session = access.session_for(public_id, user=caller.user, token=caller.token)
+    found = sounded.of_session(session.pk)
+    return Tones(
+        lines=[LineTone(id=one.line, label=one.label, mock=one.mock) for one in found]
+    )
 
 
 @router.get(
