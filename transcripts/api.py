@@ -15,7 +15,14 @@ from sessions.access import Reading
 from sessions.audit import Kind
 from sessions.callers import identify
 from sessions.errors import VoiceError
-from transcripts import corrections, exports, minutes, minutetaking, utterances
+from transcripts import (
+    corrections,
+    exports,
+    minutes,
+    minutetaking,
+    sounded,
+    utterances,
+)
 from transcripts.corrections import Corrected, Version
 
 router = Router(tags=["transcripts"], auth=identify)
@@ -26,6 +33,32 @@ MINUTES = "md"
 class Error(Schema):
     code: str
     message: str
+
+
+class LineTone(Schema):
+    """How a line sounded; `mock` where no classifier listened."""
+
+    id: str
+    label: str
+    mock: bool
+
+
+class Tones(Schema):
+    lines: list[LineTone]
+
+
+@router.get(
+    "/{public_id}/tones",
+    response={200: Tones, 401: Error, 403: Error, 404: Error},
+    summary="How each line sounded, where a classifier listened",
+)
+def read_tones(request: HttpRequest, public_id: str) -> Tones:
+    """Of every line the label that weighs most while it was said."""
+    session = callers.reading(request, public_id).session
+    found = sounded.of_session(session.pk)
+    return Tones(
+        lines=[LineTone(id=one.line, label=one.label, mock=one.mock) for one in found]
+    )
 
 
 @router.get(

@@ -42,6 +42,7 @@ class FakeFinished:
         self.has_master = True
         self.people: dict[str, str] = {}
         self.lines: list[dict[str, Any]] = []
+        self.tones: list[dict[str, Any]] = []
         self.bookmarks: list[dict[str, Any]] = []
         self.shares: list[dict[str, Any]] = []
         self.history: dict[str, list[dict[str, Any]]] = {}
@@ -80,6 +81,11 @@ class FakeFinished:
         self.lines.append(said)
         return str(said["id"])
 
+    def sounds(self, line: int, label: str) -> None:
+        """A line sounded so."""
+        said = self.lines[line]["id"]
+        self.tones.append({"id": said, "label": label, "mock": False})
+
     def note(self, text: str, *, at_s: float) -> None:
         self.bookmarks.append(self._bookmark(round(at_s * 1000), text))
 
@@ -112,6 +118,7 @@ class FakeFinished:
                 web.get("/sound/{whose}", self._sound),
                 web.get(f"{api}/waveforms", self._waveforms),
                 web.get(f"{api}/transcript.jsonl", self._transcript),
+                web.get(f"{api}/tones", self._tones),
                 web.get(f"{api}/bookmarks", self._bookmarks),
                 web.post(f"{api}/bookmarks", self._add_bookmark),
                 web.patch(f"{api}/bookmarks/{{id}}", self._change_bookmark),
@@ -234,6 +241,9 @@ class FakeFinished:
     async def _transcript(self, request: web.Request) -> web.Response:
         text = "".join(json.dumps(line) + "\n" for line in self.lines)
         return web.Response(text=text, content_type="application/x-ndjson")
+
+    async def _tones(self, request: web.Request) -> web.Response:
+        return web.json_response({"lines": self.tones})
 
     async def _correct(self, request: web.Request) -> web.Response:
         line = next(x for x in self.lines if x["id"] == request.match_info["id"])

@@ -64,8 +64,10 @@ async def test_it_shows_who_spoke_and_what_was_said(
     talk: FakeFinished, new_page: NewPage
 ) -> None:
     talk.note("The plan", at_s=9)
+    talk.sounds(1, "calm")
     page = await opened(talk, new_page)
     await expect(page.locator(".lane")).to_have_count(4)
+    await expect(page.locator(".tone")).to_have_text("calm")
     await expect(page.locator(".line")).to_have_count(len(TALK))
     await expect(page.get_by_text("4 voices")).to_be_visible()
     await expect(page.locator(".note")).to_contain_text("The plan")

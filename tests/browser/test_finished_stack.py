@@ -11,6 +11,7 @@ from stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+DRIFTS = "() => [0, ...parley.transport.drifts()]"
 FILL = """
 from datetime import timedelta
 import numpy as np
@@ -95,9 +96,12 @@ async def test_its_tracks_stay_together(stack: Stack, new_page: NewPage) -> None
     await page.get_by_role("button", name="Hear only Ben").click()
     await page.get_by_role("button", name="Play", exact=True).click()
     await page.wait_for_function("() => parley.transport.drifts().length === 2")
-    await page.wait_for_function("() => parley.transport.time > 16000")
-    drifts = await page.evaluate("() => parley.transport.drifts()")
-    assert max(map(abs, drifts)) < 50
+    await page.wait_for_function("() => parley.transport.time > 15500")
+    drifts = []
+    for _ in range(15):  # one moment may be that of a machine that is busy
+        await page.wait_for_timeout(100)
+        drifts += [max(map(abs, await page.evaluate(DRIFTS)))]
+    assert sorted(drifts)[11] < 50
 
 
 async def test_its_exports_are_there(stack: Stack, new_page: NewPage) -> None:

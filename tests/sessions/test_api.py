@@ -184,6 +184,7 @@ def test_the_document_describes_every_route(client: Client) -> None:
         "/{public_id}/shares",
         "/{public_id}/shares/{share_id}",
         "/{public_id}/subscription",
+        "/{public_id}/tones",
         "/{public_id}/tracks.zip",
         "/{public_id}/tracks/{participant}.{suffix}",
         "/{public_id}/transcript.{suffix}",

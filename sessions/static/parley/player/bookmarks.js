@@ -62,6 +62,12 @@ export class Bookmarks {
     this.part("note").focus();
   }
 
+  /** The note to come is about now, until somebody begins to write it. */
+  follow() {
+    const field = this.part("note");
+    if (field && !field.value && document.activeElement !== field) this.mark();
+  }
+
   mark() {
     this.at = Math.round(this.time());
     if (this.mayEdit) this.part("note-at").textContent = position(this.at);

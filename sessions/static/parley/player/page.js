@@ -68,7 +68,10 @@ class FinishedPage {
       slots: (line) => this.speakers.slot(line.participant, line.name),
       mayEdit,
       on: {
-        seek: (ms) => this.seek(ms),
+        seek: (ms) => {
+          this.reader.seek(null);
+          this.seek(ms);
+        },
         edit: (line) => this.editor.open(line),
         history: (line) => this.editor.history(line),
         away: () => this.transport.hasSound && this.follow(false),
@@ -111,7 +114,10 @@ class FinishedPage {
   }
 
   deeds(mayEdit) {
-    const line = () => this.score.lines[this.reader.sought ?? this.indexNow()];
+    const line = () => {
+      const sought = this.transport.isPlaying ? null : this.reader.sought;
+      return this.score.lines[sought ?? this.indexNow()];
+    };
     return {
       toggle: () => this.transport.toggle(),
       skip: (seconds) => this.seek(this.transport.time + seconds * 1000),
@@ -163,6 +169,7 @@ class FinishedPage {
       this.voices.push({ id: participant, name });
     }
     this.isComplete = true;
+    this.loadTones();
     part("empty-text").textContent = "Nothing was said in this session.";
     this.drawVoices();
     this.goToWanted();
@@ -177,6 +184,17 @@ class FinishedPage {
     } catch {
       // Lanes show when each of them spoke, instead.
     }
+  }
+
+  async loadTones() {
+    try {
+      const { lines } = await this.desk.get("/tones");
+      this.score.sound(lines);
+      if (lines.length) this.reader.redraw();
+    } catch {
+      // Words are read without them.
+    }
+    this.light();
   }
 
   drawVoices() {
@@ -285,7 +303,8 @@ class FinishedPage {
   changed() {
     this.controls.showState();
     this.drawTime();
-    if (this.transport.isPlaying && !this.frame) this.run();
+    if (!this.transport.isPlaying) this.light();
+    else if (!this.frame) this.run();
   }
 
   /** Once per frame, as long as it plays. */
@@ -303,7 +322,8 @@ class FinishedPage {
     const isDue = performance.now() - this.drawnAt > WAVES_EVERY_MS;
     if (!isDue && this.transport.isPlaying) return;
     this.drawnAt = performance.now();
-    this.lanes?.show(ms);
+    this.lanes.show(ms);
+    this.bookmarks.follow();
     if (this.transport.isPlaying) this.light();
   }
 

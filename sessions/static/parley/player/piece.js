@@ -1,8 +1,9 @@
 /** One file of sound at its place: a media element that is made when it is needed. */
 
 const SEEK_MS = 250; // further off, it jumps; nearer, it hurries or waits
+const PLACE_MS = 30; // before it sounds it is put more exactly: nobody hears that jump
 const CALM_MS = 12;
-const HURRY_MOST = 0.2; // of the speed
+const HURRY_MOST = 0.3; // of the speed
 const CLOSE_MS = 400; // how long it takes to come up
 const SETTLE_MS = 350; // a jump is not judged before it has come to rest
 
@@ -69,7 +70,8 @@ export class Piece {
     element.volume = volume;
     element.muted = volume === 0;
     const drift = this.at - ms;
-    if (Math.abs(drift) > SEEK_MS && performance.now() > this.settledAt) this.jump(ms);
+    const allowed = element.paused ? PLACE_MS : SEEK_MS;
+    if (Math.abs(drift) > allowed && performance.now() > this.settledAt) this.jump(ms);
     const isCalm = Math.abs(drift) < CALM_MS;
     const hurry = isCalm ? 0 : -drift / CLOSE_MS;
     const bent = 1 + Math.max(-HURRY_MOST, Math.min(HURRY_MOST, hurry));

@@ -66,8 +66,9 @@ export class Reader {
 
   /** Everything anew, where it stands. */
   redraw() {
-    this.lit.clear();
-    for (const number of this.filled) this.fill(number);
+    for (const number of this.filled) {
+      if (!this.blocks[number].querySelector("textarea")) this.fill(number);
+    }
   }
 
   size(number) {
@@ -106,7 +107,7 @@ export class Reader {
     block.replaceChildren(...drawn);
     block.style.height = "";
     this.filled.add(number);
-    for (const index of this.lit.keys()) this.lit.set(index, -2);
+    for (const index of this.lit.keys()) this.lit.set(index, -2); // drawn anew
   }
 
   clear(number) {
@@ -154,8 +155,7 @@ export class Reader {
       element.dataset.w = i;
       words.append(element, " ");
     });
-    const tone = this.score.tones.of(line.participant, line.start_ms, line.end_ms);
-    if (tone) words.append(toneLabel(tone));
+    if (line.tone) words.append(toneLabel(line.tone));
     if (line.original != null) {
       const mark = button("Corrected", "corrected", () => this.on.history(line));
       mark.title = "Show what was heard first";
@@ -225,12 +225,12 @@ export class Reader {
     return line.bottom > view.top + 20 && line.top < view.bottom - 40;
   }
 
-  /** Mark the line somebody came for. */
+  /** Mark the line somebody came for; null: none any more. */
   seek(index) {
     const before = this.sought;
     this.sought = index;
     if (before !== null) this.lineAt(before)?.classList.remove("sought");
-    this.elementOf(index)?.classList.add("sought");
+    if (index !== null) this.elementOf(index)?.classList.add("sought");
   }
 
   lineAt(index) {

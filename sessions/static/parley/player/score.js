@@ -1,12 +1,9 @@
 /** Everything that was said, in order, and who said it. Pure. */
 
-import { Tones } from "../tones.js";
-
 export class Score {
   constructor() {
     this.lines = [];
     this.byId = new Map();
-    this.tones = new Tones();
   }
 
   /** Lines in the order they were said. */
@@ -15,6 +12,14 @@ export class Score {
       if (!line.text.trim()) continue;
       this.byId.set(line.id, this.lines.length);
       this.lines.push(line);
+    }
+  }
+
+  /** How lines sounded: [{id, label, mock}]. */
+  sound(tones) {
+    for (const { id, label, mock } of tones) {
+      const line = this.lines[this.indexOf(id)];
+      if (line) line.tone = { label, mock };
     }
   }
 
