@@ -163,6 +163,25 @@ async def test_cards_come_speak_and_go_by_themselves(
     await expect(page.get_by_text("Nobody is talking just now")).to_be_visible()
 
 
+async def test_a_microphone_moves_the_meter_on_both_pages(
+    house: House, new_page: NewPage
+) -> None:
+    board = await signed_in(house, new_page)
+    page = await signed_in(house, new_page, permissions=["microphone"])
+    talk = await house.begin("Out loud")
+    await page.goto(f"{house.stack.url}/session/{talk}")
+    await page.get_by_label("Your name").fill("Alice")
+    await page.get_by_role("button", name="Speak").click()
+    await expect(page.locator(".person.sounding .name")).to_have_text("Alice")
+    card = board.locator(f'[data-session="{talk}"]')
+    await expect(card.locator(".sounding .name")).to_have_text("Alice")
+    await expect(card.get_by_text("1 reading along")).to_be_visible()
+    await page.get_by_role("button", name="Stop").click()
+    await expect(card.get_by_text("Nobody has a microphone on.")).to_be_visible()
+    await house.do(END, id=talk)
+    await expect(card).to_have_count(0)
+
+
 async def test_filters_change_the_list_in_place(
     house: House, new_page: NewPage
 ) -> None:
