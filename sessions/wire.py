@@ -39,6 +39,7 @@ class Close(IntEnum):
 
 
 CLOSE_BY_ERROR = {
+    "not_allowed": Close.SIGNED_OUT,
     "not_found": Close.NOT_FOUND,
     "ended": Close.ENDED,
     "bad_address": Close.BAD_ADDRESS,

@@ -19,8 +19,10 @@ from ninja import NinjaAPI
 from scene import a_moderator, a_user, on_discord
 
 from bot.models import Call
-from sessions import access, guilds
+from sessions import access, bookmarks, guilds, shares
+from sessions.bookmarks import Author
 from sessions.models import Recording, State, VoiceSession, Waveform
+from transcripts.models import Utterance, UtteranceState
 from voiceproject.api import api
 
 WHO = (
@@ -84,6 +86,20 @@ class World:
             session=self.session, participant=eve, tier="chunk", key="c"
         )
         Waveform.objects.create(recording=chunk, peaks=b"\0\1")
+        bob = self.session.participants.create(key="discord:501", name="Bob")
+        spoken = Utterance.objects.create(
+            session=self.session,
+            participant=eve,
+            start=0,
+            end=48_000,
+            audio_start=0,
+            state=UtteranceState.DONE,
+            text="good morning",
+        )
+        owner = self.people["owner"]
+        assert owner is not None
+        mark = bookmarks.take(self.session, "here", by=Author("owner", owner))
+        shared = shares.share(self.session, days=1, by=owner)
         self.call = Call.objects.create(
             uuid=uuid.uuid4(), session=self.session, registered_by=self.people["owner"]
         )
@@ -92,6 +108,10 @@ class World:
         self.parameters: dict[str, str] = {
             "public_id": str(self.session.public_id),
             "recording": str(chunk.pk),
+            "bookmark": str(mark.public_id),
+            "share_id": str(shared.public_id),
+            "utterance": str(spoken.public_id),
+            "other": str(bob.public_id),
             "participant": str(eve.public_id),
             "uuid": str(self.call.uuid),
             "token": "forged",
@@ -106,6 +126,7 @@ class World:
             path += f"?token={access.token_of(self.session)}"
         kind = "application/json" if what.body is not None else ""
         data = json.dumps(what.body) if what.body is not None else ""
+        data = self._filled(data, self.parameters)
         return self.client_of(who).generic(method, path, data, kind)
 
     def client_of(self, who: str) -> Client:

@@ -7,6 +7,7 @@ admin's pages go by a rule, for Django generates them.
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 
 import pytest
@@ -43,6 +44,10 @@ MANAGED = line(
     401, "404 not_found", "403 not_allowed", 200, 200, 200, 200, "403 not_allowed"
 )
 
+DROPPED = line(
+    401, "404 not_found", "403 not_allowed", 204, 204, 204, 204, "403 not_allowed"
+)
+
 # anonymous, stranger, participant, manager, moderator, admin, owner, link
 TABLE: dict[str, Line] = {
     # --- pages
@@ -56,6 +61,17 @@ TABLE: dict[str, Line] = {
         "302 /login",
     ),
     "GET /storage/{token}": line(403),
+    "GET /live": line(403, 200, 200, 200, 200, 200, 200, 403),
+    "GET /metrics": line(404),
+    "GET /shared/{token}": line(404),
+    "GET /shared/{token}/sound": line(404),
+    # --- people's own
+    "GET /me/": SIGNED_IN,
+    "GET /me/data.zip": SIGNED_IN,
+    "POST /me/erase": line("302 /login", *["302 /me/"] * 6, "302 /login"),
+    "GET /receipt/{public_id}": line(404),
+    "GET /receipt/{public_id}.txt": line(404),
+    "GET /unsubscribe/{token}": line(404),
     # --- signing in
     "GET /login": line(200, 302, 302, 302, 302, 302, 302, 200),
     "GET /login/inactive": ALL,
@@ -85,6 +101,66 @@ TABLE: dict[str, Line] = {
     "GET /api/sessions/{public_id}/tracks/{participant}.{suffix}": line(
         *SEEN.cells, suffix="wav"
     ),
+    "GET /api/sessions/{public_id}/tones": SEEN,
+    "GET /api/sessions/{public_id}/waveforms": SEEN,
+    # --- what people add
+    "PATCH /api/sessions/{public_id}/utterances/{utterance}": line(
+        *MANAGED.cells, body={"text": "good evening"}
+    ),
+    "GET /api/sessions/{public_id}/utterances/{utterance}/history": SEEN,
+    "PATCH /api/sessions/{public_id}/participants/{participant}": line(
+        *MANAGED.cells, body={"name": "Eva"}
+    ),
+    "POST /api/sessions/{public_id}/participants/{participant}/merge": line(
+        *MANAGED.cells, body={"into": "{other}"}
+    ),
+    "GET /api/sessions/{public_id}/bookmarks": SEEN,
+    "POST /api/sessions/{public_id}/bookmarks": line(
+        401, "404 not_found", *[201] * 6, body={"text": "here"}
+    ),
+    "PATCH /api/sessions/{public_id}/bookmarks/{bookmark}": line(
+        401,
+        "404 not_found",
+        "403 not_yours",
+        200,
+        200,
+        200,
+        200,
+        "403 not_yours",
+        body={"text": "there"},
+    ),
+    "DELETE /api/sessions/{public_id}/bookmarks/{bookmark}": line(
+        401, "404 not_found", "403 not_yours", 204, 204, 204, 204, "403 not_yours"
+    ),
+    "GET /api/sessions/{public_id}/shares": MANAGED,
+    "POST /api/sessions/{public_id}/shares": line(
+        401,
+        "404 not_found",
+        "403 not_allowed",
+        201,
+        201,
+        201,
+        201,
+        "403 not_allowed",
+        body={"days": 1},
+    ),
+    "DELETE /api/sessions/{public_id}/shares/{share_id}": DROPPED,
+    # --- people's rights
+    "PATCH /api/sessions/{public_id}/keeping": line(
+        *MANAGED.cells, body={"keep": True}
+    ),
+    "POST /api/sessions/{public_id}/forget-me": line(
+        401,
+        "404 not_found",
+        *[202] * 6,
+        body={"streams": ["0b9b0f9e-4cbb-4b0e-8e0a-5a3f4f3f1c11"]},
+    ),
+    "POST /api/sessions/{public_id}/subscription": line(
+        401, "404 not_found", 200, 200, 200, 200, 200, 401
+    ),
+    "DELETE /api/sessions/{public_id}/subscription": line(
+        401, "404 not_found", 200, 200, 200, 200, 200, 401
+    ),
     # --- calls
     "POST /api/calls": line(401, 201, 201, 201, 201, 201, 201, 401, body={}),
     "GET /api/calls/{uuid}": line(401, 404, 404, 404, 200, 200, 200, 404),
@@ -94,10 +170,11 @@ TABLE: dict[str, Line] = {
     ),
 }
 
-OPENS, NOWHERE = "opens", 4004
+OPENS, NOWHERE, SIGNED_OUT = "opens", 4004, 4003
 SOCKETS: dict[str, tuple[Cell, ...]] = {
     "WS /session/{public_id}/audio": (NOWHERE, NOWHERE, *[OPENS] * 6),
     "WS /session/{public_id}/live": (NOWHERE, NOWHERE, *[OPENS] * 6),
+    "WS /live": (SIGNED_OUT, *[OPENS] * 6, SIGNED_OUT),
     "WS /": (NOWHERE,) * len(WHO),
 }
 
@@ -106,6 +183,8 @@ SOCKETS: dict[str, tuple[Cell, ...]] = {
 def _settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DISCORD_CLIENT_ID, settings.DISCORD_CLIENT_SECRET = "app", "secret"
     settings.CAPTURE_SINKS = []
+    # Nobody reads what is sent: each holds its place.
+    monkeypatch.setattr("sessions.streaming._places", threading.Semaphore(100))
     # Whoever gets so far may end it; the end itself needs a running server.
     monkeypatch.setattr("sessions.api._end", _ended)
     # All threads of a test client are one: its connection is in the test's transaction.
@@ -140,6 +219,8 @@ def test_everybody_is_answered_as_the_table_says(address: str) -> None:
         with transaction.atomic():
             answer = world.asks(who, address, what)
             found[who] = told(answer, expected)
+            for close in answer._resource_closers:
+                close()
             transaction.set_rollback(True)
     assert found == dict(zip(WHO, what.cells, strict=True))
 
@@ -176,7 +257,8 @@ async def test_everybody_is_let_into_the_sockets_as_the_table_says(
 
 async def _socket(world: World, who: str, address: str) -> Cell:
     path = address.removeprefix("WS ").format(**world.parameters)
-    query = f"?stream={uuid.uuid4()}" if path.endswith("/audio") else "?"
+    stream = f"?consent=true&stream={uuid.uuid4()}"
+    query = stream if path.endswith("/audio") else "?"
     headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
     person = world.people[who]
     if person is not None:
@@ -196,7 +278,7 @@ async def _socket(world: World, who: str, address: str) -> Cell:
 # --- the administration: by a rule ----------------------------------------------------
 
 FOR_ALL_STAFF = {"index", "login", "logout", "password_change", "password_change_done"}
-FOR_ALL_STAFF |= {"jsi18n"}
+FOR_ALL_STAFF |= {"jsi18n", "search"}
 """What Django shows to whoever is staff, without another permission."""
 
 
