@@ -11,7 +11,7 @@ from bot.discord.guild import deeds
 from bot.discord.text import lines
 from bot.phone import calls
 from bot.phone.tracks import Side
-from sessions import events, queue
+from sessions import bookmarks, queue
 from sessions.models import ERASED, Participant, Source
 
 
@@ -29,7 +29,7 @@ def forget_subject(keys: Sequence[str], *, before: datetime) -> bool:
     for key in keys:
         kind, _, value = key.partition(":")
         if kind == "discord":
-            events.forget_notes(key, before=before)
+            bookmarks.forget_author(key, before=before)
             waits += queue.forget_user(Source.DISCORD, value, before=before)
             waits += deeds.forget_user(value, before=before)
         elif kind == "phone":

@@ -129,6 +129,14 @@ def forget_author(key: str, *, before: datetime) -> int:
     return gone
 
 
+def forget_account(user_id: int, *, before: datetime) -> int:
+    """The same of what somebody noted while they were signed in."""
+    rows = list(Bookmark.objects.filter(user=user_id, created_at__lte=before))
+    for row in rows:
+        delete(row)
+    return len(rows)
+
+
 def _checked(text: str) -> str:
     if len(text) > TEXT_MAX:
         message = f"A note takes {TEXT_MAX} characters at most."

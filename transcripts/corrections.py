@@ -143,3 +143,9 @@ def _shown(row: Utterance, current: Correction | None) -> Corrected:
     if current is None:
         return Corrected(row.public_id, row.text)
     return Corrected(row.public_id, current.text, row.text, current.name, current.at)
+
+
+def forget_author(user_id: int, *, before: datetime) -> int:
+    """Take somebody's name off what they corrected until a moment; how often."""
+    rows = Correction.objects.filter(user=user_id, at__lte=before)
+    return rows.update(user=None, name="")

@@ -21,7 +21,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from sessions import events, optout, participants
+from sessions import bookmarks, events, optout, participants
 from sessions.errors import VoiceError
 from sessions.models import (
     Erasure,
@@ -31,7 +31,7 @@ from sessions.models import (
     VoiceSession,
 )
 from sessions.storage import StorageError
-from transcripts import doorbell, erasing
+from transcripts import corrections, doorbell, erasing
 from transcripts.models import Utterance
 
 if TYPE_CHECKING:
@@ -285,6 +285,17 @@ def conclude(wish: Erasure, *, now: datetime | None = None) -> None:
         done_at=now or timezone.now(),
     )
     log.info("forgetting.done", erasure=wish.pk)
+
+
+def forget_account(keys: Sequence[str], *, before: datetime) -> bool:
+    """What somebody noted while they were signed in, and their name on what they
+    corrected; the corrections stay."""
+    for key in keys:
+        kind, _, value = key.partition(":")
+        if kind == "account":
+            bookmarks.forget_account(int(value), before=before)
+            corrections.forget_author(int(value), before=before)
+    return True
 
 
 def _erase(person: Participant) -> bool:

@@ -273,6 +273,7 @@ PERSON_FORGETTERS = ["bot.forgetting.forget_person"]
 # And for one person wherever they are known: callable(keys, before=) -> all is gone.
 SUBJECT_FORGETTERS = [
     "bot.forgetting.forget_subject",
+    "transcripts.forgetting.forget_account",
     "transcripts.reporting.forget_subject",
 ]
 # Who deletes what was kept long enough: callables(now=) -> how much, in order.

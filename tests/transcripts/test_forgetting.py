@@ -20,12 +20,13 @@ from rooms import spoken_by
 from scene import a_user
 
 from bot.models import Call
-from sessions import finish, mixing, recordings, tasks
+from sessions import bookmarks, finish, mixing, recordings, tasks
+from sessions.bookmarks import Author
 from sessions.models import Erasure, Participant, Source, State, Tier, VoiceSession
 from sessions.storage import LocalStorage, UnreachableError
-from transcripts import chores, doorbell, forgetting, utterances
+from transcripts import chores, corrections, doorbell, forgetting, utterances
 from transcripts.exports import Line
-from transcripts.models import Utterance
+from transcripts.models import Correction, Utterance
 
 pytestmark = pytest.mark.django_db
 
@@ -222,6 +223,19 @@ def test_an_account_takes_what_was_said_with_it() -> None:
     erase(subject, road=Road.ACCOUNT)
     assert talk.words == ["good morning"]
     assert forgetting.of_account(ada).people == ()
+
+
+def test_an_account_takes_its_notes_and_its_name_off_corrections() -> None:
+    talk, ada = Talk(), a_user("ada")
+    Participant.objects.filter(pk=talk.ann.pk).update(user=ada)
+    bookmarks.take(talk.session, SECRET, by=Author("ada", ada))
+    line = Utterance.objects.exclude(participant=talk.ann).get()
+    corrections.correct(talk.session, line.public_id, "good evening", by=ada)
+    talk.ends()
+    erase(forgetting.of_account(ada), road=Road.ACCOUNT)
+    assert bookmarks.of_session(talk.session) == []
+    (made,) = Correction.objects.all()
+    assert (made.text, made.name, made.user) == ("good evening", "", None)
 
 
 def test_of_a_participant_all_that_is_known_to_be_theirs_is_meant() -> None:

@@ -142,7 +142,7 @@ class FinishedPage {
     this.drawVoices();
     this.changed();
     this.load();
-    this.bookmarks.load();
+    if (!config.read_only) this.bookmarks.load();
     if (config.sound === "coming") this.lookAgain();
   }
 
