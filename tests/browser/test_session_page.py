@@ -167,7 +167,7 @@ async def test_a_session_is_made_by_hand(stack: Stack, new_page: NewPage) -> Non
     await page.get_by_label("Keep a recording").uncheck()
     await page.get_by_role("button", name="Start the session").click()
     await expect(page.get_by_role("heading", name="By hand")).to_be_visible()
-    await expect(page.get_by_text("The sound is not kept")).to_be_visible()
+    await expect(page.get_by_text("Nothing is kept")).to_be_visible()
     guest = await new_page()
     await guest.goto(page.url)
     await expect(guest.get_by_role("heading", name="By hand")).to_be_visible()
