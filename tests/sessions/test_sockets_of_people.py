@@ -37,7 +37,7 @@ async def comes(
     """Opens the socket by the link, gets the first message, and goes again."""
     query = f"token={opened.token}"
     if socket == "audio":
-        query += f"&stream={uuid.uuid4()}"
+        query += f"&consent=true&stream={uuid.uuid4()}"
     path = f"session/{opened.session.public_id}/{socket}?{query}"
     client = WebsocketCommunicator(URLRouter(websocket_urlpatterns), path, headers)
     client.scope["user"] = user or AnonymousUser()

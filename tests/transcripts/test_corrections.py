@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rooms import Bell
-from scene import a_session, a_user
+from scene import a_moderator, a_session, a_user
 from spoken_lines import said
 
 from sessions import access, events, recordings
@@ -139,7 +139,7 @@ def test_who_only_has_the_link_reads_and_corrects_nothing(
 ) -> None:
     token = access.token_of(line.session)
     answer = patch(client, line, "mine", Authorization=f"Bearer {token}")
-    assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
     assert client.get(address(line, f"/history?token={token}")).status_code == 200
 
 
@@ -149,7 +149,7 @@ def test_strangers_are_refused_and_moderators_not(
     assert patch(client, line, "mine").status_code == 401
     client.force_login(a_user("eve"))
     assert patch(client, line, "mine").status_code in (403, 404)
-    client.force_login(a_user("mo", staff=True))
+    client.force_login(a_moderator("mo"))
     assert patch(client, line, "better").json()["corrected_by"] == "mo"
 
 

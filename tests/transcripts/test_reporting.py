@@ -79,7 +79,7 @@ def test_it_says_who_spoke_and_where_to_listen(owner: User) -> None:
     (one,) = mail.outbox
     assert one.subject == "Ready: Monday planning"
     text = str(one.body)
-    assert "Ann <b>: 0:01" in text
+    assert "Ann <b>: 0:00:01" in text
     assert f"https://parley.test/session/{session.public_id}" in text
     assert "https://parley.test/storage/" in text
     assert "https://parley.test/unsubscribe/" in text

@@ -114,7 +114,7 @@ def test_moderators_may_narrow_their_search(ada: User) -> None:
     said(a_session(State.READY, owner=ada, language="de"), "the window")
     said(a_session(State.READY, owner=ada, language="en"), "another window")
     client = Client()
-    client.force_login(a_user("mod", staff=True))
+    client.force_login(a_moderator("mod"))
     text = page(client, q="window", language="de")
     assert text.count("<mark>") == 1
     assert "another" not in text
