@@ -37,10 +37,10 @@ async def test_it_says_that_it_records(server: FakeServer, new_page: NewPage) ->
     await expect(page.get_by_text("Recording", exact=True)).to_be_visible()
     server.record = False
     await page.reload()
-    await expect(page.get_by_text("Not recorded")).to_be_visible()
+    await expect(page.get_by_text("Not recorded", exact=True)).to_be_visible()
     await until(lambda: server.followers == 1)
     server.end("requested")
-    await expect(page.get_by_text("Not recorded")).to_be_hidden()
+    await expect(page.get_by_text("Not recorded", exact=True)).to_be_hidden()
 
 
 async def test_trouble_stands_in_a_banner_until_it_is_over(

@@ -27,6 +27,10 @@ export class Transcript {
     this.readOut = false; // history is not read aloud, only what comes
     this.spoken = [];
     this.wanted = null;
+    this.held = null; // a line kept in view until the reader moves: others come around it
+    for (const move of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      scroller.addEventListener(move, () => (this.held = null), { passive: true });
+    }
     scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     jump.addEventListener("click", () => this.jumpToLive());
     new ResizeObserver(() => this.settle()).observe(list);
@@ -115,6 +119,7 @@ export class Transcript {
     if (!element) return;
     this.wanted = null;
     this.pinned = false;
+    this.held = element;
     for (const other of this.list.querySelectorAll(".sought")) {
       other.classList.remove("sought");
     }
@@ -191,6 +196,7 @@ export class Transcript {
   }
 
   scrolled() {
+    if (this.held) return;
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     this.pinned = scrollHeight - clientHeight - scrollTop < PINNED_PX;
     if (this.pinned) this.unseen = 0;
@@ -198,6 +204,7 @@ export class Transcript {
   }
 
   jumpToLive() {
+    this.held = null;
     this.pinned = true;
     this.unseen = 0;
     this.settle();
@@ -205,7 +212,8 @@ export class Transcript {
   }
 
   settle() {
-    if (this.pinned) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (this.held) this.held.scrollIntoView({ block: "center" });
+    else if (this.pinned) this.scroller.scrollTop = this.scroller.scrollHeight;
     this.showJump();
   }
 
