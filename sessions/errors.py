@@ -29,7 +29,5 @@ class SessionEndedError(VoiceError):
 
 class NotAllowedError(VoiceError):
     def __init__(self) -> None:
-        message = (
-            "You may read this session; only its owner and moderators may do this."
-        )
+        message = "The token or sign-in does not open this session."
         super().__init__("not_allowed", message, status=403)

@@ -24,11 +24,8 @@ FORGET_S = 3600
 _cache = Outage("the live cache")
 
 
-def show(
-    session_id: int, key: str, type_: str, data: dict[str, Any], *, rings: bool = True
-) -> None:
-    """Show `data` to everybody who follows the session, until replaced or stale; where
-    it does not ring, at their next look."""
+def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
+    """Show `data` to everybody who follows the session, until replaced or stale."""
     try:
         live().set(_name(session_id, key), (type_, data), TTL_S)
     except Exception:
@@ -36,8 +33,7 @@ def show(
         _cache.began()
         return
     _cache.ended()
-    if rings:
-        bell.ring(session_id)
+    bell.ring(session_id)
 
 
 def current(session_id: int, keys: list[str]) -> dict[str, Event]:

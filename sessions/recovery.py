@@ -23,8 +23,6 @@ from sessions.spool import Folder
 
 log = structlog.get_logger(__name__)
 
-WOULD_BE = "would be recovered"
-
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -50,7 +48,7 @@ def _done(name: str, folders: list[Folder], *, dry_run: bool) -> str:
         return "no session's folder: left"
     if any(_is_open(folder) for folder in folders):
         return "still records: left"
-    return WOULD_BE if dry_run else _recovered(name, folders)
+    return "would be recovered" if dry_run else _recovered(name, folders)
 
 
 def left_behind() -> list[int]:

@@ -79,8 +79,7 @@ def search(
 def _hits(found: Sequence[tuple[int, str]]) -> list[Hit]:
     rows = Utterance.objects.filter(pk__in=[number for number, _ in found])
     rows = rows.exclude(session__state=State.DELETED)
-    rows = rows.select_related("session", "participant__merged_into")
-    rows = rows.defer("audio", "words")
+    rows = rows.select_related("session", "participant").defer("audio", "words")
     said = {row.pk: row for row in rows}
     return [
         Hit(
@@ -90,7 +89,7 @@ def _hits(found: Sequence[tuple[int, str]]) -> list[Hit]:
             title=said[number].session.title,
             source=said[number].session.source,
             started_at=said[number].session.started_at,
-            speaker=said[number].participant.shown.name,
+            speaker=said[number].participant.name,
             start_ms=said[number].start // SAMPLES_PER_MS,
             snippet=_pieces(marked),
         )
@@ -184,11 +183,7 @@ def _in_postgresql(
         cursor.execute(
             f"""
             WITH found AS (
-                SELECT said.id, said.language, COALESCE(
-                    (SELECT made.text FROM transcripts_correction made
-                     WHERE made.utterance_id = said.id AND made.is_current),
-                    said.text
-                ) AS text
+                SELECT said.id, said.text, said.language
                 FROM transcripts_utterance said
                 WHERE said.search @@ %s::tsquery {where}
                 ORDER BY said.id DESC LIMIT %s

@@ -19,7 +19,6 @@ from django.utils import timezone
 from bot.discord.faults import FAULTS, is_final, said
 from bot.discord.guild import deeds
 from bot.discord.notices import Notice, reason, text
-from bot.discord.retained import retained
 from bot.discord.text.buttons import OptOutButton, StopButton
 from sessions import addresses
 from sessions.background import spawn
@@ -183,7 +182,7 @@ class Panel:
         if session.record:
             lines = [
                 self._text(Notice.PANEL_RECORDED, since=since, who=who),
-                retained(self._call.locale),
+                self._text(Notice.PANEL_KEPT_FOREVER),
             ]
         else:
             lines = [

@@ -62,10 +62,5 @@ class HangUp:
     says: Prompt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OptOut:
-    """Take nothing of the caller's any more; the call goes on."""
-
-
-Action = Say | PlayFiller | StopSpeaking | StopAnswering | Ask | HangUp | OptOut
+Action = Say | PlayFiller | StopSpeaking | StopAnswering | Ask | HangUp
 Actions = tuple[Action, ...]

@@ -37,12 +37,7 @@ class Talking:
         return self.rules.answers
 
     def words(self, prompt: Prompt, *, language: str, records: bool = True) -> str:
-        prompts = Prompts(
-            self.texts,
-            records=records,
-            answers=self.answers,
-            optout_digit=self.rules.optout_digit,
-        )
+        prompts = Prompts(self.texts, records=records, answers=self.answers)
         return prompts.text(prompt, language=language)
 
     async def prepare(self) -> bool:
@@ -80,7 +75,6 @@ def build_talking() -> Talking:
             silence_s=settings.CALL_SILENCE_S,
             filler_delay_s=settings.FILLER_DELAY_S,
             max_s=settings.CALL_MAX_S,
-            optout_digit=settings.PHONE_OPTOUT_DIGIT,
         ),
         texts={
             Prompt.GREETING: settings.CALL_GREETING,

@@ -1,1 +1,0 @@
-"""What templates of every package may ask: reads only."""
