@@ -101,7 +101,7 @@ class Serving:
     async def close(self, *, within_s: float) -> None:
         """Nobody is served any more. Who waits goes on waiting, in the database; so
         does whoever was called just now and has got nothing yet."""
-        self._is_closing = True
+        self.drain()
         try:
             async with self._queueing:
                 await database_sync_to_async(queue.put_back_of)(self.holder)

@@ -50,4 +50,4 @@ def test_whatever_comes_out_is_one_line_of_that_length(raw: str, longest: int) -
 def test_an_endless_name_costs_no_time() -> None:
     began = time.perf_counter()
     assert clean("a\u0301\u0316" * 3_000_000, longest=80)
-    assert time.perf_counter() - began < 2.0
+    assert time.perf_counter() - began < 0.5
