@@ -15,7 +15,7 @@ WORKERS ?= 3
 # The settings of .env, if there is one; what the shell itself sets wins.
 WITH_ENV := kept="$$(export -p)"; set -a; [ ! -f .env ] || . ./.env; eval "$$kept"
 
-.PHONY: help run demo test lint format bench requirements
+.PHONY: help run demo test lint format bench pictures requirements
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ format: .venv/dev.done ## write the code the way lint wants it
 
 bench: .venv/dev.done ## print what the road adds to the words, in milliseconds
 	@for bench in bench/[a-z]*.py; do $(PY) $$bench; done
+
+pictures: .venv/dev.done ## take README's pictures anew
+	@tests/prepare.sh
+	@$(PY) tests/pictures.py
 
 requirements: $(UV) ## write requirements.txt anew from the lock
 	@$(UV) export --frozen --no-dev --quiet -o requirements.txt

@@ -80,7 +80,7 @@ def measure() -> None:
             cursor.execute("ANALYZE")
     chance = random.Random(5)
     users = get_user_model()
-    moderator = users.objects.create_user("moderator", is_staff=True)
+    moderator = users.objects.create_superuser("moderator")
     owner = users.objects.get(username="seed-0")
     known = list(VoiceSession.objects.values_list("pk", "public_id", "owner_id"))
     pages = max(len(known) // 20, 1)
@@ -97,7 +97,7 @@ def measure() -> None:
     for who in (moderator, owner):
         client = Client()
         client.force_login(who)
-        seen = [id_ for _, id_, by in known if who.is_staff or by == who.pk]
+        seen = [id_ for _, id_, by in known if who.is_superuser or by == who.pk]
         asks["a session"] = lambda seen=seen: f"/session/{chance.choice(seen)}"  # type: ignore[misc]
         asks["the long session"] = lambda: f"/session/{known[0][1]}"
         print(f"  {who.username}")

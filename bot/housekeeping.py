@@ -15,13 +15,26 @@ from django.conf import settings
 from django.utils import timezone
 
 from bot.discord.guild import deeds
-from sessions import flashes, measures, pulses, queue, reaper, recovery, retention
-from transcripts import sweeper
+from sessions import (
+    audit,
+    flashes,
+    guilds,
+    jobs,
+    measures,
+    pulses,
+    queue,
+    reaper,
+    recovery,
+    retention,
+)
+from transcripts import archive as transcript
+from transcripts import forgetting, reporting, sweeper
 
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 2.0
 """A killed worker's utterance waits this long, and a lost doorbell costs no more."""
+ARCHIVE_EVERY_S = 10.0
 TIDY_EVERY_S = 600.0
 RETAIN_EVERY_S = 3600.0
 RECOVER_EVERY_S = 300.0
@@ -33,6 +46,7 @@ async def keep_house(stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as rounds:
         rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, Reaping(), stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
+        rounds.create_task(_every(ARCHIVE_EVERY_S, archive, stop))
         rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
         rounds.create_task(_every(RECOVER_EVERY_S, recover, stop))
         rounds.create_task(_every(RETAIN_EVERY_S, retain, stop))
@@ -68,12 +82,21 @@ async def sweep() -> None:
     _count("utterance", done.dead + done.expired)
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
+    await database_sync_to_async(jobs.sweep)(now=timezone.now())
+
+
+async def archive() -> None:
+    """Have transcripts that people have changed stored again."""
+    if rung := await database_sync_to_async(transcript.ring)(now=timezone.now()):
+        log.info("archive.rung", sessions=rung)
 
 
 async def recover() -> None:
     if found := await database_sync_to_async(recovery.ring)():
         measures.ORPHANS_FOUND.labels("recording").inc(len(found))
         log.info("recovery.rung", sessions=found)
+    await database_sync_to_async(forgetting.ring_all)()
+    await database_sync_to_async(reporting.ring_all)()
 
 
 def _count(kind: str, healed: int) -> None:
@@ -84,10 +107,13 @@ def _count(kind: str, healed: int) -> None:
 
 
 async def retain() -> None:
-    """Have old files deleted, and forget people whom no session needs any more."""
+    """Have old files deleted, and forget people whom no session needs any more, and
+    what is known of people for a time only."""
     await database_sync_to_async(retention.ring)()
     await database_sync_to_async(queue.forget_old)()
     await database_sync_to_async(deeds.forget_ownerless)()
+    await database_sync_to_async(audit.forget_old)()
+    await database_sync_to_async(guilds.forget_old)()
 
 
 async def tidy() -> None:

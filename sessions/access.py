@@ -1,8 +1,12 @@
-"""Who may open which session: tokens in, a session or an error out.
+"""Who may open which session, and who may end it: tokens in, a session or an error out.
+
+Its owner, who took part, who manages its Discord server, and moderators may open it;
+its participants may not end it. To anybody else it does not exist.
 
 A session's own token opens that session alone. It is derived from SECRET_KEY, so that
 nothing secret is stored and its owner can be shown the link again. A user's API token
-opens whatever the user may open; of it only the sha256 is stored.
+opens whatever the user may open; of it only the sha256 is stored. A share's token opens
+one session to be read, and only where `readable` is asked.
 """
 
 from __future__ import annotations
@@ -11,19 +15,35 @@ import base64
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
+from sessions import guilds, shares
 from sessions.errors import NotAllowedError, SessionNotFoundError
-from sessions.models import ApiToken, State, VoiceSession
+from sessions.models import ApiToken, Participant, State, VoiceSession
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import AbstractBaseUser
+
+    Person = AbstractBaseUser | AnonymousUser
+
+MODERATE = "voice_sessions.moderate"
+"""The permission that opens everything; superusers have it by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session somebody may read; `is_shared`: by a share's link, and nothing more."""
+
+    session: VoiceSession
+    is_shared: bool
 
 
 def new_token() -> str:
@@ -63,17 +83,51 @@ def find(public_id: UUID | str) -> VoiceSession:
 def session_for(
     public_id: UUID | str,
     *,
-    user: AbstractBaseUser | AnonymousUser | None = None,
+    user: Person | None = None,
     token: str = "",
 ) -> VoiceSession:
     """The session, for one who may open it.
 
-    Raises SessionNotFoundError, or NotAllowedError for a wrong token and a stranger.
+    Raises SessionNotFoundError: also for a wrong token and a stranger.
     """
     session = find(public_id)
     if (token and opens(session, token)) or (user and may_open(session, user)):
         return session
+    raise SessionNotFoundError
+
+
+def session_to_manage(
+    public_id: UUID | str, *, user: Person | None = None, token: str = ""
+) -> VoiceSession:
+    """The session, for one who may end, change or delete it.
+
+    Raises NotAllowedError for one who may only open it, SessionNotFoundError for all
+    others.
+    """
+    session = session_for(public_id, user=user, token=token)
+    if user and may_manage(session, user):
+        return session
     raise NotAllowedError
+
+
+def readable(
+    public_id: UUID | str,
+    *,
+    user: Person | None = None,
+    token: str = "",
+) -> Reading:
+    """The session, for one who may open it, or has a link that shares it.
+
+    Raises as `session_for`.
+    """
+    try:
+        found = session_for(public_id, user=user, token=token)
+    except SessionNotFoundError:
+        shared = shares.session_of(token)
+        if shared is None or shared != find(public_id):
+            raise
+        return Reading(shared, is_shared=True)
+    return Reading(found, is_shared=False)
 
 
 def opens(session: VoiceSession, token: str) -> bool:
@@ -82,8 +136,44 @@ def opens(session: VoiceSession, token: str) -> bool:
     return hmac.compare_digest(token_of(session).encode(), given)
 
 
-def may_open(session: VoiceSession, user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whether a signed-in person may: its owner, and moderators."""
+def may_open(session: VoiceSession, user: Person) -> bool:
+    """Whether this person may read and hear it."""
+    return may_manage(session, user) or took_part(session, user)
+
+
+def may_manage(session: VoiceSession, user: Person) -> bool:
+    """Whether they may end, change and delete it, too."""
     if not user.is_authenticated:
         return False
-    return session.owner_id == user.pk or bool(getattr(user, "is_staff", False))
+    if session.owner_id == user.pk:
+        return True
+    return _manages_its_guild(session, user) or is_moderator(user)
+
+
+def is_own(session: VoiceSession, user: Person) -> bool:
+    """Whether it is their own: they opened it, or spoke in it."""
+    if not user.is_authenticated:
+        return False
+    return session.owner_id == user.pk or took_part(session, user)
+
+
+def took_part(session: VoiceSession, user: Person) -> bool:
+    if not user.is_authenticated:
+        return False
+    return Participant.objects.filter(is_participant(user), session=session).exists()
+
+
+def is_participant(user: AbstractBaseUser) -> Q:
+    """Which participants are this person: signed in while they spoke, or on Discord."""
+    return Q(user=user.pk) | Q(key__in=guilds.keys_of(user))
+
+
+def is_moderator(user: Person) -> bool:
+    """Whether they see all sessions: superusers, and the group of moderators."""
+    return isinstance(user, PermissionsMixin) and user.has_perm(MODERATE)
+
+
+def _manages_its_guild(session: VoiceSession, user: AbstractBaseUser) -> bool:
+    if not session.guild_id:
+        return False
+    return guilds.managed_by(user).filter(guild_id=session.guild_id).exists()

@@ -7,18 +7,18 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from sessions import access
+from sessions import access, shares
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from sessions.models import VoiceSession
+    from sessions.models import Share, VoiceSession
 
 
 def of(session: VoiceSession, *, base: HttpRequest) -> dict[str, str]:
     """page_url, audio_url, live_url and events_url, absolute, with the token: only for
     whoever may open the session."""
-    root = settings.PUBLIC_URL or base.build_absolute_uri("/").rstrip("/")
+    root = _root(base)
     sockets = root.replace("http", "ws", 1)
     query = _query(session)
     return {
@@ -27,6 +27,11 @@ def of(session: VoiceSession, *, base: HttpRequest) -> dict[str, str]:
         "live_url": f"{sockets}/session/{session.public_id}/live{query}",
         "events_url": f"{root}/api/sessions/{session.public_id}/events{query}",
     }
+
+
+def of_share(row: Share, *, base: HttpRequest) -> str:
+    """The link that shows a session to whoever has it, absolute."""
+    return f"{_root(base)}/shared/{shares.token_of(row)}"
 
 
 def page_of(session: VoiceSession) -> str:
@@ -40,6 +45,11 @@ def absolute(path: str) -> str:
         return path
     root = settings.PUBLIC_URL or f"http://{settings.WEB_HOST}:{settings.WEB_PORT}"
     return f"{root}{path}"
+
+
+def _root(base: HttpRequest) -> str:
+    root: str = settings.PUBLIC_URL or base.build_absolute_uri("/").rstrip("/")
+    return root
 
 
 def _query(session: VoiceSession) -> str:

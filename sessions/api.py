@@ -25,11 +25,12 @@ from sessions import (
     wire,
 )
 from sessions.background import spawn
-from sessions.callers import Caller, identify, identify_async
+from sessions.callers import Caller, identify, identify_async, opened_for
 from sessions.capture.registry import registry
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
-from sessions.models import Source, State, VoiceSession
+from sessions.models import Participant, Source, State, VoiceSession
+from sessions.readers import readers
 from sessions.speech import speech_state
 
 router = Router(tags=["sessions"], auth=identify)
@@ -70,6 +71,7 @@ class ParticipantOut(Schema):
     id: str
     name: str
     present: bool
+    merged_into: str | None
 
 
 class SessionOut(Schema):
@@ -116,6 +118,11 @@ def caller_of(request: HttpRequest) -> Caller:
 def _session(request: HttpRequest, public_id: str) -> VoiceSession:
     caller = caller_of(request)
     return access.session_for(public_id, user=caller.user, token=caller.token)
+
+
+def _session_to_end(request: HttpRequest, public_id: str) -> VoiceSession:
+    caller = caller_of(request)
+    return access.session_to_manage(public_id, user=caller.user, token=caller.token)
 
 
 def _summary(session: VoiceSession) -> dict[str, Any]:
@@ -180,10 +187,8 @@ def list_sessions(
 def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     """200 while the session lives or is stored, 404 otherwise."""
     session = _session(request, public_id)
-    people = [
-        {"id": str(p.public_id), "name": p.name, "present": p.is_present}
-        for p in session.participants.all()
-    ]
+    everybody = session.participants.select_related("merged_into")
+    people = [_person(one) for one in everybody]
     found = addresses.of(session, base=request)
     more = {
         "participants": people,
@@ -193,6 +198,16 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     return _summary(session) | more | found
 
 
+def _person(person: Participant) -> dict[str, Any]:
+    shown = person.shown
+    return {
+        "id": str(person.public_id),
+        "name": shown.name,
+        "present": person.is_present,
+        "merged_into": None if shown is person else str(shown.public_id),
+    }
+
+
 @router.post(
     "/{public_id}/end",
     response={200: Ended, **ERRORS},
@@ -200,8 +215,9 @@ def read_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
     summary="End it",
 )
 async def end_session(request: HttpRequest, public_id: str) -> dict[str, Any]:
-    """Ends the session for everybody; what was said last is still written down."""
-    session = await database_sync_to_async(_session)(request, public_id)
+    """Ends the session for everybody; what was said last is still written down. For
+    its owner, who manages its Discord server, and moderators."""
+    session = await database_sync_to_async(_session_to_end)(request, public_id)
     if not session.is_open:
         raise SessionEndedError
     # Goes on when the caller hangs up in the middle of it.
@@ -228,7 +244,7 @@ async def stream_events(
         cursor = wire.sequence(last)
     except VoiceError:
         cursor = 0  # an id that is none of ours: everything, rather than nothing
-    session = await database_sync_to_async(_session)(request, public_id)
+    session = await database_sync_to_async(opened_for)(request, public_id)
     return StreamingHttpResponse(
         _server_sent(session.pk, cursor),
         content_type="text/event-stream",
@@ -237,7 +253,7 @@ async def stream_events(
 
 
 async def _server_sent(session_id: int, after: int) -> AsyncIterator[str]:
-    with registry().viewing(session_id):
+    with registry().viewing(session_id), readers().reading(session_id):
         yield "retry: 1000\n\n"
         async with contextlib.aclosing(_lines(session_id, after)) as lines:
             async for line in lines:

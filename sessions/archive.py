@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from sessions import names, tracks
-from sessions.audio.formats import FORMATS
+from sessions import names, originals, tracks
+from sessions.audio.formats import FORMATS, LOSSLESS
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.mp3decode import FRAME
 from sessions.errors import VoiceError
+from sessions.originals import Original
 from sessions.tracks import Track
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,8 @@ class Excerpt:
     track: Track
     start: int
     stop: int
+    original: Original | None = None
+    """The same as it arrived, where that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,36 @@ def zipped(
                 entry.compress_type = zipfile.ZIP_DEFLATED
             faults: list[str] = []
             with archive.open(entry, "w", force_zip64=True) as file:
-                for piece in _sound(excerpt, suffix, faults):
+                for piece in _made(excerpt, suffix, faults):
                     file.write(piece)
                     yield out.taken()
             told.append(_told(about, excerpt, entry.filename, faults))
             yield out.taken()
         archive.writestr(_entry(about, "info.txt"), "\n".join(told))
     yield out.taken()
+
+
+def _made(excerpt: Excerpt, suffix: str, faults: list[str]) -> Iterator[bytes]:
+    """A file of the archive, of the best there is; where it comes from is told."""
+    if suffix not in LOSSLESS:
+        yield from _sound(excerpt, suffix, faults)
+        return
+    if excerpt.original is not None:
+        try:
+            with originals.opened(excerpt.original) as sound:
+                rate = sound.rate
+                faults.append(f"Lossless: each sample as it arrived, at {rate} Hz.")
+                start, stop = excerpt.start, excerpt.stop
+                yield from LOSSLESS[suffix](
+                    sound.blocks(start, stop),
+                    samples=sound.samples(start, stop),
+                    rate=rate,
+                )
+                return
+        except VoiceError as e:
+            log.warning("archive.original_left_out", code=e.code)
+    faults.append("Decoded from MP3: what arrived is not kept, or not within reach.")
+    yield from _sound(excerpt, suffix, faults)
 
 
 def _sound(excerpt: Excerpt, suffix: str, faults: list[str]) -> Iterator[bytes]:
@@ -148,7 +174,7 @@ def _heading(about: About, suffix: str) -> str:
         f"Session {about.public_id}{f': {title}' if title else ''}\n"
         f"Began {_moment(about.started_at)}, {ended}.\n"
         f"All times below count from its beginning, as h:mm:ss.mmm. The files are"
-        f" {suffix.upper()}, 48 kHz, mono.\n"
+        f" {suffix.upper()}, mono, 48 kHz where nothing else is said.\n"
     )
 
 

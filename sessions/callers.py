@@ -10,11 +10,14 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 from ninja.utils import check_csrf
 
-from sessions import access
+from sessions import access, audit
+from sessions.access import Reading
 from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+
+    from sessions.models import AuditEntry, VoiceSession
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -51,6 +54,56 @@ def identify(request: HttpRequest) -> Caller | None:
 
 identify_async = database_sync_to_async(identify)
 """The same for asynchronous views."""
+
+
+def of(request: HttpRequest) -> Caller:
+    """Who `identify` found: django-ninja keeps it at the request."""
+    return request.auth  # type: ignore[attr-defined]
+
+
+def opening(request: HttpRequest, public_id: str) -> VoiceSession:
+    """The session, for a caller who may open it. Raises VoiceError."""
+    caller = of(request)
+    return access.session_for(public_id, user=caller.user, token=caller.token)
+
+
+def opened_for(
+    request: HttpRequest, public_id: str, *, kind: AuditEntry.Kind | None = None
+) -> VoiceSession:
+    """The same, where its text or sound goes out: the audit log is told. Without a
+    `kind`: somebody reads along."""
+    session = opening(request, public_id)
+    _note(request, session, kind=kind or audit.reading(session))
+    return session
+
+
+def reading(
+    request: HttpRequest, public_id: str, *, kind: AuditEntry.Kind | None = None
+) -> Reading:
+    """The same, also for one whom a link shows it: for what such a link shows. The
+    audit log is told of text and sound, its `kind`."""
+    caller = of(request)
+    found = access.readable(public_id, user=caller.user, token=caller.token)
+    if kind is not None:
+        _note(request, found.session, kind=kind)
+    return found
+
+
+def managing(
+    request: HttpRequest, public_id: str
+) -> tuple[VoiceSession, AbstractBaseUser]:
+    """The session and the person, who may change what others see. Raises VoiceError."""
+    user, token = of(request).user, of(request).token
+    session = access.session_to_manage(public_id, user=user, token=token)
+    assert user is not None  # a link manages nothing
+    return session, user
+
+
+def _note(
+    request: HttpRequest, session: VoiceSession, *, kind: AuditEntry.Kind
+) -> None:
+    address = audit.address_of(request)
+    audit.note(session, kind=kind, user=of(request).user, address=address)
 
 
 def _bearer(request: HttpRequest) -> str:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from sessions import finish
+from sessions import finish, jobs
 
 
 @register
@@ -18,7 +18,14 @@ def check_dotted_paths(**_: Any) -> list[CheckMessage]:
         *settings.CAPTURE_SINKS,
         *finish.STEPS,
         *settings.FORGETTERS,
+        *settings.PERSON_FORGETTERS,
+        *settings.SUBJECT_FORGETTERS,
+        *settings.RETAINERS,
+        *settings.WHEN_READY,
         settings.SPEECH_STATE,
+        settings.SEARCH,
+        *jobs.KINDS.values(),
+        jobs.TRANSCRIPTS,
     ]
     return [error for path in paths if (error := _import_error(path))]
 
@@ -27,7 +34,7 @@ def _import_error(path: str) -> Error | None:
     try:
         import_string(path)
     except ImportError as e:
-        where = "CAPTURE_SINKS, FORGETTERS, SPEECH_STATE or sessions.finish"
+        where = "the settings of dotted paths, sessions.finish or .jobs"
         hint = f"It is named in {where}: {e}"
         return Error(f"{path} cannot be imported.", hint=hint, id="sessions.E001")
     return None
@@ -41,6 +48,21 @@ def check_speech_lengths(**_: Any) -> list[CheckMessage]:
     hint = "Both are probabilities; the release is the lower one."
     message = "VAD_RELEASE must not exceed VAD_THRESHOLD."
     return [Error(message, hint=hint, id="sessions.E002")]
+
+
+@register
+def check_discord(**_: Any) -> list[CheckMessage]:
+    """A sign-in with Discord that could never work."""
+    wrong = []
+    if bool(settings.DISCORD_CLIENT_ID) != bool(settings.DISCORD_CLIENT_SECRET):
+        message = "DISCORD_CLIENT_ID and DISCORD_CLIENT_SECRET belong together."
+        hint = "Set both, from OAuth2 in Discord's developer portal, or neither."
+        wrong.append(Error(message, hint=hint, id="sessions.E005"))
+    if not settings.DISCORD_OAUTH_URL.startswith(("https://", "http://")):
+        message = "DISCORD_OAUTH_URL is no address."
+        hint = "Leave it out; only a test server has another one."
+        wrong.append(Error(message, hint=hint, id="sessions.E006"))
+    return list(wrong)
 
 
 @register

@@ -11,14 +11,14 @@ import json
 import time
 import uuid
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from sessions import access, participants, wire
+from sessions import access, audit, consent, participants, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -30,7 +30,11 @@ from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.models import Participant, VoiceSession
 from sessions.participants import Stream
+from sessions.readers import readers
 from sessions.wire import AudioAddress, Close, WireError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +46,7 @@ CLOSE_BY_STOP = {
     Stop.ENDED: Close.ENDED,
     Stop.REPLACED: Close.REPLACED,
     Stop.RESTARTING: Close.RESTARTING,
+    Stop.OPTED_OUT: Close.OPTED_OUT,
 }
 
 
@@ -50,6 +55,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     # Names no layer: a microphone must not depend on Redis.
     channel_layer_alias = "none"
+    # Who is signed in, on our own pages; known once the session is open.
+    person: AbstractBaseUser | None = None
     _closed = False
     _opening: asyncio.Task[None] | None = None
 
@@ -124,9 +131,17 @@ class SessionConsumer(AsyncWebsocketConsumer):
         """The session of the address. Raises VoiceError."""
         # A cookie counts only on our own pages; other sites' scripts carry it too.
         user = self.scope.get("user") if self._same_origin() else None
+        self.person = user if user and user.is_authenticated else None
         return await database_sync_to_async(access.session_for)(
-            self.scope["url_route"]["kwargs"]["public_id"], user=user, token=token
+            self.scope["url_route"]["kwargs"]["public_id"],
+            user=self.person,
+            token=token,
         )
+
+    def _address(self) -> str:
+        headers = dict(self.scope["headers"])
+        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin1")
+        return audit.address((self.scope.get("client") or ("",))[0], forwarded)
 
     def _same_origin(self) -> bool:
         headers = dict(self.scope["headers"])
@@ -150,12 +165,15 @@ class AudioConsumer(SessionConsumer):
         self._rate = address.rate
         self._seconds = Allowance(1.05, settings.AUDIO_MAX_AHEAD_S)
         self._messages = Allowance(MESSAGES_PER_S, MESSAGES_BURST)
+        agreed = consent.agreed_to(address.consent)
         connection = str(uuid.uuid4())
         person = await database_sync_to_async(participants.join)(
             session.pk,
             key=str(address.stream or connection),
             name=address.name,
             connection=connection,
+            user_id=self.person.pk if self.person else None,
+            consent_to=agreed,
         )
         try:
             capture = self._capture(session, person, address)
@@ -290,6 +308,12 @@ class LiveConsumer(SessionConsumer):
     async def opened(self) -> None:
         token, after = wire.after_of(self.scope["query_string"])
         session = await self.session(token)
+        await database_sync_to_async(audit.note)(
+            session,
+            kind=audit.reading(session),
+            user=self.person,
+            address=self._address(),
+        )
         self._messages = Allowance(10.0, READER_MESSAGES_BURST)
         work = self._guarded(self._send_on(session.pk, after))
         self._pump = spawn(work, name="live")
@@ -297,7 +321,7 @@ class LiveConsumer(SessionConsumer):
     async def _send_on(self, session_id: int, after: int) -> None:
         stream = feed().follow(session_id, after=after)
         async with contextlib.aclosing(stream):
-            with registry().viewing(session_id):
+            with registry().viewing(session_id), readers().reading(session_id):
                 async for event in stream:
                     await self.answer(event.to_json())
 

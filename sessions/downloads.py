@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Annotated
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -13,13 +15,26 @@ from django.utils.http import content_disposition_header
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from sessions import access, archive, masters, recordings, tracks
+from sessions import (
+    archive,
+    callers,
+    finished,
+    masters,
+    originals,
+    recordings,
+    sounds,
+    tracks,
+)
 from sessions.archive import About, Excerpt
-from sessions.audio.formats import FORMATS
+from sessions.audio.formats import FORMATS, LOSSLESS
 from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.audit import Kind
 from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
 from sessions.models import Recording, VoiceSession
+from sessions.originals import Original
+from sessions.sounds import Watch, WatchedFlow
+from sessions.storage import StorageError
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 from sessions.tracks import Track
 
@@ -51,8 +66,10 @@ class Window(Schema):
 class RecordingOut(Schema):
     id: int
     tier: str
+    # As whom they are shown; `track` is the participant whose sound it is.
     participant: str | None
     name: str | None
+    track: str | None
     state: str
     start_ms: int
     duration_ms: int
@@ -67,8 +84,9 @@ def _shown(row: Recording) -> RecordingOut:
     return RecordingOut(
         id=row.pk,
         tier=row.tier,
-        participant=str(person.public_id) if person else None,
-        name=person.name if person else None,
+        participant=str(person.shown.public_id) if person else None,
+        name=person.shown.name if person else None,
+        track=str(person.public_id) if person else None,
         state=row.state,
         start_ms=row.start // SAMPLES_PER_MS,
         duration_ms=row.duration // SAMPLES_PER_MS,
@@ -86,7 +104,7 @@ def _shown(row: Recording) -> RecordingOut:
 )
 def list_recordings(request: HttpRequest, public_id: str) -> list[RecordingOut]:
     """Every chunk, fragment and master, with its place on the session's timeline."""
-    session = _session(request, public_id)
+    session = callers.reading(request, public_id).session
     return [_shown(row) for row in recordings.of_session(session.pk)]
 
 
@@ -99,7 +117,11 @@ def download(
     request: HttpRequest, public_id: str, *, recording: int | None = None
 ) -> HttpResponse:
     """A redirect to the file; 202 while there is none yet: then ask again soon."""
-    session = _session(request, public_id)
+    opened = callers.reading(request, public_id, kind=Kind.AUDIO)
+    session = opened.session
+    if opened.is_shared:
+        # A link to the storage would outlive the share.
+        return HttpResponseRedirect(sounds.shared(callers.of(request).token, recording))
     if (link := masters.link_of(session, recording)) is not None:
         return HttpResponseRedirect(link)
     if recording is not None:
@@ -126,7 +148,7 @@ async def download_track(
     window: Query[Window],
 ) -> HttpResponse | Streaming:
     """Of a running session, too: what has been said until now."""
-    excerpt = await database_sync_to_async(_one)(
+    excerpt, watch = await database_sync_to_async(_one)(
         request, public_id, participant, suffix, window
     )
     start, stop = excerpt.start, excerpt.stop
@@ -134,7 +156,7 @@ async def download_track(
     name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
     faults: list[str] = []
     pieces = _made(excerpt, suffix, faults)
-    answer = await _streamed(pieces, kind.content_type, name)
+    answer = await _streamed(pieces, kind.content_type, name, watch=watch)
     if faults:
         answer[FAULTS] = " ".join(" ".join(faults).split())
     if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
@@ -173,7 +195,11 @@ def _made(
 
 
 async def _streamed(
-    pieces: Generator[bytes, None, None], content_type: str, name: str
+    pieces: Generator[bytes, None, None],
+    content_type: str,
+    name: str,
+    *,
+    watch: Watch | None = None,
 ) -> HttpResponse | Streaming:
     try:
         flow = Flow(pieces)
@@ -182,7 +208,8 @@ async def _streamed(
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return JsonResponse(body, status=e.status, headers=headers)
     await flow.begin()
-    answer = Streaming(flow, content_type=content_type)
+    sent = flow if watch is None else WatchedFlow(flow, watch)
+    answer = Streaming(sent, content_type=content_type)
     answer["Cache-Control"] = "private, no-store"
     answer["X-Accel-Buffering"] = "no"
     shown = content_disposition_header(True, name)  # noqa: FBT003
@@ -192,12 +219,16 @@ async def _streamed(
 
 def _one(
     request: HttpRequest, public_id: str, participant: str, suffix: str, window: Window
-) -> Excerpt:
-    session = _recorded(request, public_id, suffix)
-    found = tracks.of_session(session)
-    theirs = [one for one in found if str(one.participant) == participant.lower()]
-    if theirs:
-        return _excerpt(session, theirs[0], window)
+) -> tuple[Excerpt, Watch | None]:
+    """What to send, and what to look at meanwhile if it is shared."""
+    opened = callers.reading(request, public_id, kind=Kind.AUDIO)
+    session = _recorded(opened.session, suffix)
+    watch = Watch(callers.of(request).token) if opened.is_shared else None
+    # All of a person's; of one who was merged into another, their own part.
+    for found in (tracks.of_people, tracks.of_session):
+        for one in found(session):
+            if str(one.participant) == participant.lower():
+                return _excerpt(session, one, window), watch
     if any(str(p.public_id) == participant for p in session.participants.all()):
         raise VoiceError("not_recorded", "They have not been heard yet.", status=404)
     raise VoiceError("not_found", "There is no such participant.", status=404)
@@ -206,19 +237,34 @@ def _one(
 def _all(
     request: HttpRequest, public_id: str, suffix: str, window: Window
 ) -> tuple[About, list[Excerpt]]:
-    session = _recorded(request, public_id, suffix)
-    found = tracks.of_session(session)
+    opened = callers.opened_for(request, public_id, kind=Kind.AUDIO)
+    session = _recorded(opened, suffix)
+    found = tracks.of_people(session)
     if not found:
         message = "Nobody has been heard in this session."
         raise VoiceError("not_recorded", message, status=404)
     began, ended = session.started_at, session.ended_at
     assert began is not None
     about = About(str(session.public_id), session.title, began, ended)
-    return about, [_excerpt(session, one, window) for one in found]
+    kept = _originals(session) if suffix in LOSSLESS else {}
+    excerpts = [_excerpt(session, one, window) for one in found]
+    return about, [
+        replace(one, original=kept.get(one.track.participant)) for one in excerpts
+    ]
 
 
-def _recorded(request: HttpRequest, public_id: str, suffix: str) -> VoiceSession:
-    session = _session(request, public_id)
+def _originals(session: VoiceSession) -> dict[UUID, Original]:
+    """What is kept as it arrived of a session that is over; while it runs, journals
+    are still being written."""
+    if not finished.is_over(session):
+        return {}
+    try:
+        return originals.of_session(session)
+    except StorageError:
+        return {}  # told in the archive: it comes from what else there is
+
+
+def _recorded(session: VoiceSession, suffix: str) -> VoiceSession:
     if suffix not in FORMATS:
         message = f"The formats are {', '.join(FORMATS)}."
         raise VoiceError("unknown_format", message, status=404)
@@ -245,8 +291,3 @@ def _excerpt(session: VoiceSession, track: Track, window: Window) -> Excerpt:
         message = "The window is empty, or behind the end of the session."
         raise VoiceError("bad_window", message, status=422)
     return Excerpt(track, start, stop)
-
-
-def _session(request: HttpRequest, public_id: str) -> VoiceSession:
-    caller = request.auth  # type: ignore[attr-defined]
-    return access.session_for(public_id, user=caller.user, token=caller.token)

@@ -29,5 +29,7 @@ class SessionEndedError(VoiceError):
 
 class NotAllowedError(VoiceError):
     def __init__(self) -> None:
-        message = "The token or sign-in does not open this session."
+        message = (
+            "You may read this session; only its owner and moderators may do this."
+        )
         super().__init__("not_allowed", message, status=403)

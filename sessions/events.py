@@ -5,7 +5,7 @@ Following it live is `feed`'s work.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,9 @@ from django.utils import timezone
 from sessions import bell
 from sessions.models import SessionEvent, VoiceSession
 
-NOTE, ERASED = "note", "erased"
-"""Types of events: a mark in time that somebody set; and that older ones were deleted,
-all those of one person."""
+NOTE, NOTE_GONE, ERASED, UTTERANCE = "note", "note.gone", "erased", "utterance"
+"""Types of events: a mark in time that somebody set, or set anew; that it was taken
+away; that older ones were deleted or rewritten; and a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,77 @@ def forget(session_id: int, *, participant: UUID, utterances: Collection[UUID]) 
     """
     rows = SessionEvent.objects.filter(session=session_id)
     gone, _ = rows.filter(data__participant=str(participant)).delete()
-    ids = {str(one) for one in utterances}
-    notices = rows.filter(type="notice").values_list("pk", "data")
-    theirs = [pk for pk, data in notices if data.get("id") in ids]
-    gone += rows.filter(pk__in=theirs).delete()[0]
+    gone += rows.filter(data__into=str(participant)).delete()[0]
+    gone += _forget_notices(session_id, utterances)
     if gone:
         append(session_id, ERASED, {})
     return gone
+
+
+def forget_note(session_id: int, bookmark: UUID) -> None:
+    """Delete what the log tells of one note, and tell that it is gone. Joins the
+    caller's transaction."""
+    rows = SessionEvent.objects.filter(session=session_id, type=NOTE)
+    rows.filter(data__id=str(bookmark)).delete()
+    append(session_id, NOTE_GONE, {"id": str(bookmark)})
+
+
+def rewrite(session_id: int, *, lines: Mapping[str, dict[str, Any] | None]) -> None:
+    """Put other words into the log's lines, by their id; None: there are none any more.
+    Joins the caller's transaction. A line the log does not have yet is appended.
+
+    A new event says so, as in `forget`.
+    """
+    rows = SessionEvent.objects.filter(session=session_id, type=UTTERANCE)
+    told, gone, changed = set(), [], []
+    for row in rows.iterator(500):
+        line = str(row.data.get("id"))
+        if line not in lines:
+            continue
+        told.add(line)
+        if (data := lines[line]) is None:
+            gone.append(row.pk)
+        else:
+            row.data = data
+            changed.append(row)
+    SessionEvent.objects.bulk_update(changed, ["data"], batch_size=200)
+    for first in range(0, len(gone), 500):
+        rows.filter(pk__in=gone[first : first + 500]).delete()
+    for line, data in lines.items():
+        if data is not None and line not in told:
+            append(session_id, UTTERANCE, data)
+    append(session_id, ERASED, {})
+
+
+def _forget_notices(session_id: int, utterances: Collection[UUID]) -> int:
+    """Those that tell of an utterance."""
+    ids = {str(one) for one in utterances}
+    rows = SessionEvent.objects.filter(session=session_id, type="notice")
+    found = rows.values_list("pk", "data")
+    theirs = [pk for pk, data in found if data.get("id") in ids]
+    return rows.filter(pk__in=theirs).delete()[0]
+
+
+def forget_said(
+    session_id: int,
+    *,
+    participant: UUID,
+    utterances: Collection[UUID],
+    types: Collection[str],
+) -> int:
+    """Delete what somebody said from a log that still grows; who they are stays. Joins
+    the caller's transaction."""
+    rows = SessionEvent.objects.filter(session=session_id)
+    said = rows.filter(type__in=types, data__participant=str(participant))
+    gone = said.delete()[0] + _forget_notices(session_id, utterances)
+    if gone:
+        append(session_id, ERASED, {})
+    return gone
+
+
+def forget_types(session_id: int, types: Collection[str]) -> int:
+    """Delete all events of some types, whoever they tell of; how many."""
+    return SessionEvent.objects.filter(session=session_id, type__in=types).delete()[0]
 
 
 def forget_notes(author: str, *, before: datetime) -> int:

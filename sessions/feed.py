@@ -29,6 +29,10 @@ TAIL = 500
 """Events kept in memory per followed session; who is further back reads the table."""
 SAFETY_POLL_S = 1.0
 """With a bell the log is looked at this rarely: a ring may be lost."""
+LEVELS_POLL_S = 0.2
+"""So often where somebody sees what passes: levels do not ring."""
+KEYS = ("speech", "levels", "health")
+"""What passes in any session, beside the words of each person."""
 
 
 @dataclass(slots=True)
@@ -38,7 +42,7 @@ class _Watched:
     head: int
     tail: deque[Event] = field(default_factory=lambda: deque(maxlen=TAIL))
     flashes: dict[str, Event] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=lambda: ["speech"])
+    keys: list[str] = field(default_factory=lambda: list(KEYS))
     followers: set[asyncio.Event] = field(default_factory=set)
     onlookers: set[asyncio.Event] = field(default_factory=set)
     """Those of the followers who want what passes, too."""
@@ -135,12 +139,17 @@ class Feed:
                     _database.began()
                 else:
                     _database.ended()
-                pause = SAFETY_POLL_S if listener else settings.POLL_S
+                pause = self._pause_s() if listener else settings.POLL_S
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), pause)
         finally:
             if listener:
                 listener.cancel()
+
+    def _pause_s(self) -> float:
+        """With a bell."""
+        shows = any(one.onlookers for one in self._watched.values())
+        return LEVELS_POLL_S if shows else SAFETY_POLL_S
 
     async def _listen(self) -> None:
         """Take the bell's rings; when Redis is away, try again: the poll goes on."""
@@ -189,7 +198,7 @@ def _take(watched: _Watched, news: _News) -> None:
     watched.head = max(news.head, watched.head)
     watched.flashes = news.flashes
     if news.participants is not None:
-        watched.keys = ["speech", *(f"partial:{pk}" for pk in news.participants)]
+        watched.keys = [*KEYS, *(f"partial:{pk}" for pk in news.participants)]
     if changed:
         for wake in watched.followers:
             wake.set()

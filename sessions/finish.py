@@ -13,6 +13,7 @@ from datetime import datetime
 
 import structlog
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
@@ -153,4 +154,16 @@ def complete(session_id: int) -> bool:
         if not import_string(path)(session_id):
             log.info("finish.waiting", session=session_id, step=path)
             return False
-    return lifecycle.advance(session_id, State.READY)
+    if not lifecycle.advance(session_id, State.READY):
+        return False
+    _tell_ready(session_id)
+    return True
+
+
+def _tell_ready(session_id: int) -> None:
+    for path in settings.WHEN_READY:
+        try:
+            import_string(path)(session_id)
+        except Exception:
+            # The session is ready, whoever could not be told.
+            log.exception("finish.not_told", session=session_id, who=path)

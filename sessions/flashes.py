@@ -24,8 +24,11 @@ FORGET_S = 3600
 _cache = Outage("the live cache")
 
 
-def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
-    """Show `data` to everybody who follows the session, until replaced or stale."""
+def show(
+    session_id: int, key: str, type_: str, data: dict[str, Any], *, rings: bool = True
+) -> None:
+    """Show `data` to everybody who follows the session, until replaced or stale; where
+    it does not ring, at their next look."""
     try:
         live().set(_name(session_id, key), (type_, data), TTL_S)
     except Exception:
@@ -33,7 +36,8 @@ def show(session_id: int, key: str, type_: str, data: dict[str, Any]) -> None:
         _cache.began()
         return
     _cache.ended()
-    bell.ring(session_id)
+    if rings:
+        bell.ring(session_id)
 
 
 def current(session_id: int, keys: list[str]) -> dict[str, Event]:

@@ -82,6 +82,13 @@ def store(session_id: int) -> bool:
         return is_ours and _store(session)
 
 
+def try_again(session_id: int) -> int:
+    """Take back that files were given up, where they still lie on this host; how
+    many."""
+    lying = [row for row in recordings.given_up(session_id) if _path(row).exists()]
+    return recordings.try_again(lying)
+
+
 def clear(session_id: int) -> bool:
     """Drop the spool: everything made of it is in storage and was verified. What
     nobody could read or store stays, for people to look at."""

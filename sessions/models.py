@@ -1,8 +1,9 @@
 """The tables of a conversation: fields, constraints and what follows from them.
 
 Who writes them: `lifecycle` the session's state, `participants` the people,
-`recordings` the files, `events` the log, `queue` the requests. Nobody else, and no
-`save()` override anywhere.
+`recordings` the files, `events` the log, `queue` the requests, `bookmarks` the notes,
+`shares` the links, `guilds` who manages what, `audit` who looked, `jobs` the jobs.
+Nobody else, and no `save()` override anywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,33 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+
+from sessions.annotations import Bookmark, Naming, Share
+from sessions.oversight import AuditEntry, Job, ManagedGuild
+from sessions.privacy import Erasure, Report, Subscription
+
+__all__ = [
+    "ERASED",
+    "ApiToken",
+    "AuditEntry",
+    "Bookmark",
+    "Erasure",
+    "Job",
+    "ManagedGuild",
+    "Naming",
+    "Participant",
+    "Recording",
+    "Report",
+    "SessionEvent",
+    "Share",
+    "Source",
+    "State",
+    "Subscription",
+    "Tier",
+    "VoiceRequest",
+    "VoiceSession",
+    "Waveform",
+]
 
 
 class State(models.TextChoices):
@@ -50,6 +78,12 @@ class VoiceSession(models.Model):
     title = models.CharField(max_length=200, blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="")
     record = models.BooleanField(default=True)
+    # Somebody's own word on how long it is kept, before the settings': for ever, or to
+    # the end of a day. `retention` notes what it has deleted.
+    keep_forever = models.BooleanField(default=False, editable=False)
+    keep_until = models.DateField(null=True, blank=True, editable=False)
+    sound_deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    words_deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     state = models.CharField(
         max_length=16, choices=State, default=State.REQUESTED, editable=False
@@ -69,10 +103,12 @@ class VoiceSession(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-pk"]
+        permissions: ClassVar = [("moderate", "May see and end every session")]
         indexes: ClassVar = [
             models.Index(fields=["state", "heartbeat_at"]),
             models.Index(fields=["source", "channel_id", "state"]),
             models.Index(fields=["-created_at", "-id"]),
+            models.Index(name="voice_session_by_guild", fields=["guild_id"]),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -113,9 +149,22 @@ class Participant(models.Model):
     # What tells a returning person from a new one: a browser's stream id, a Discord
     # user id, a caller.
     key = models.CharField(max_length=64)
+    # Who they are here, if they were signed in while they spoke in a browser.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="participations",
+    )
     name = models.CharField(max_length=80)
     # Detected once, then kept: detecting costs a second pass of the speech model.
     language = models.CharField(max_length=8, blank=True, default="")
+    # When they agreed to be written down, and to which text: see `consent`.
+    consented_at = models.DateTimeField(null=True, blank=True)
+    consent_to = models.CharField(max_length=40, blank=True, default="")
+    # From here on nothing of theirs is taken: the transcript says "(not recorded)".
+    opted_out_at = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(default=timezone.now)
     left_at = models.DateTimeField(null=True, blank=True)
     # The connection that holds this person, "" when none does. Its process renews
@@ -126,9 +175,21 @@ class Participant(models.Model):
     # position its first sample stands at.
     stream_samples = models.PositiveBigIntegerField(default=0)
     stream_origin = models.BigIntegerField(null=True, blank=True)
+    # Shown as that person, who is never merged into another. What is theirs stays
+    # theirs: so that whoever asks to be erased is found by their own key.
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="merged",
+        editable=False,
+    )
 
     class Meta:
         ordering: ClassVar = ["joined_at", "pk"]
+        # One person in all sessions.
+        indexes: ClassVar = [models.Index(name="participant_by_key", fields=["key"])]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="participant_once_per_session", fields=["session", "key"]
@@ -147,6 +208,11 @@ class Participant(models.Model):
     def is_erased(self) -> bool:
         """Whether they have had everything of theirs taken out of this session."""
         return self.key.startswith(ERASED)
+
+    @property
+    def shown(self) -> Participant:
+        """As whom they are shown: themselves, or whom they were merged into."""
+        return self.merged_into or self
 
 
 class Tier(models.TextChoices):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from sessions import consent
 from sessions.models import State, VoiceSession
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class PageConfig:
     api_url: str
     audio_url: str
     worklet_url: str
+    consent: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,6 +55,7 @@ def config_of(
         api_url=f"/api/sessions/{session.public_id}",
         audio_url=f"/session/{session.public_id}/audio",
         worklet_url=worklet_url,
+        consent=consent.told(session).to_json(),
     )
 
 

@@ -1,4 +1,5 @@
-"""THE writer of participants: who joined, who left, where their stream goes on.
+"""THE writer of participants: who joined, who left, where their stream goes on, and
+under which name they are shown.
 
 The session's row is locked first, always: two who lock in different orders wait for
 each other for ever.
@@ -14,15 +15,26 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from sessions import events
-from sessions.errors import SessionEndedError
-from sessions.models import ERASED, Participant, Source, State, VoiceSession
+from sessions.consent import OptedOutError
+from sessions.errors import SessionEndedError, VoiceError
+from sessions.models import (
+    ERASED,
+    Naming,
+    Participant,
+    Source,
+    State,
+    VoiceSession,
+)
 from sessions.names import clean
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
     from django.db.models import QuerySet
 
 log = structlog.get_logger(__name__)
@@ -56,13 +68,22 @@ def clean_name(raw: str) -> str:
 
 
 def join(
-    session_id: int, *, key: str, name: str, connection: str, was_heard: bool = False
+    session_id: int,
+    *,
+    key: str,
+    name: str,
+    connection: str,
+    user_id: int | None = None,
+    was_heard: bool = False,
+    consent_to: str = "",
 ) -> Participant:
     """The person `key`, now held by `connection`: made on the first, found after that.
+    `user_id` is the account they are signed in with, if they are.
 
     A newer connection takes the person over from an older one. Whoever was heard
     before the stop was seen still joins: their words only waited. Raises
-    SessionEndedError when the session takes no more sound.
+    SessionEndedError when the session takes no more sound, and OptedOutError for
+    whoever wants to be in it no more.
     """
     with transaction.atomic():
         # Locks the row: nobody joins between the stop and the last one leaving.
@@ -72,11 +93,28 @@ def join(
             raise SessionEndedError
         name = clean_name(name) or f"Guest {session.participants.count() + 1}"
         person, _ = Participant.objects.get_or_create(
-            session=session, key=key, defaults={"name": name}
+            session=session,
+            key=key,
+            defaults={"name": name},
         )
+        if person.opted_out_at is not None:
+            raise OptedOutError
+        if user_id is not None and person.user_id is None:
+            Participant.objects.filter(pk=person.pk).update(user_id=user_id)
+        _note_consent(person, consent_to)
         _hold(person, connection)
     log.info("participant.joined", session=session_id, participant=person.pk)
     return person
+
+
+def _note_consent(person: Participant, to: str) -> None:
+    """When, and to which words: kept from the first time; other words are agreed to
+    anew."""
+    if to and to != person.consent_to:
+        person.consent_to, person.consented_at = to, timezone.now()
+        Participant.objects.filter(pk=person.pk).update(
+            consent_to=to, consented_at=person.consented_at
+        )
 
 
 def leave(
@@ -195,6 +233,102 @@ def _tell(person: Participant, *, present: bool) -> None:
     events.append(person.session_id, "participant", data)
 
 
+def rename(
+    session: VoiceSession, public_id: UUID | str, name: str, *, by: AbstractBaseUser
+) -> Participant:
+    """Give somebody another name, in all that they said; whoever was merged into them
+    goes by it, too. Raises VoiceError."""
+    if not (name := clean_name(name)):
+        raise VoiceError("empty", "A person needs a name.", status=422)
+    with transaction.atomic():
+        _lock(session.pk)
+        person = _find(session, public_id).shown
+        if name != person.name:
+            _note(person, Naming.Kind.RENAMED, after=name, by=by)
+            Participant.objects.filter(pk=person.pk).update(name=name)
+            person.name = name
+            data = {"participant": str(person.public_id), "name": name}
+            events.append(session.pk, "participant.renamed", data)
+            log.info("participant.renamed", session=session.pk, participant=person.pk)
+    return person
+
+
+def merge(
+    session: VoiceSession,
+    public_id: UUID | str,
+    *,
+    into: UUID | str,
+    by: AbstractBaseUser,
+) -> Participant:
+    """Have two be shown as one person: all of the first's as the second's, who is
+    returned. Raises VoiceError.
+
+    No line and no file changes hands: whoever asks to be erased, or to be recorded no
+    more, is found by the key that their own part still has.
+    """
+    with transaction.atomic():
+        _lock(session.pk)
+        person, head = _find(session, public_id), _find(session, into).shown
+        if person.shown == head:
+            raise VoiceError("same", "They are one person already.", status=409)
+        if person.is_present:
+            message = "They are speaking in the session now: merge them afterwards."
+            raise VoiceError("present", message, status=409)
+        _note(person, Naming.Kind.MERGED, after=head.name, by=by, into=head)
+        for one in [person, *person.merged.all()]:
+            Participant.objects.filter(pk=one.pk).update(merged_into=head)
+            data = {"participant": str(one.public_id), "into": str(head.public_id)}
+            data["name"] = head.name
+            events.append(session.pk, "participant.merged", data)
+    log.info(
+        "participant.merged", session=session.pk, participant=person.pk, into=head.pk
+    )
+    return head
+
+
+def _lock(session_id: int) -> None:
+    rows = VoiceSession.objects.select_for_update().filter(pk=session_id)
+    rows.values_list("pk").first()
+
+
+def _find(session: VoiceSession, public_id: UUID | str) -> Participant:
+    people = session.participants.select_related("merged_into")
+    try:
+        person = people.get(public_id=public_id)
+    except (Participant.DoesNotExist, ValidationError, ValueError) as e:
+        message = "There is no such participant."
+        raise VoiceError("not_found", message, status=404) from e
+    if person.is_erased:
+        message = "What was recorded of them was erased."
+        raise VoiceError("erased", message, status=409)
+    return person
+
+
+def _note(
+    person: Participant,
+    kind: Naming.Kind,
+    *,
+    after: str,
+    by: AbstractBaseUser,
+    into: Participant | None = None,
+) -> None:
+    """Keep who gave whom which name."""
+    Naming.objects.create(
+        participant=person,
+        kind=kind,
+        before=person.name,
+        after=after,
+        into=into,
+        user_id=by.pk,
+    )
+
+
+def renamed(*, since: datetime, until: datetime) -> list[tuple[int, datetime]]:
+    """Sessions in which people were given names then, and when for the last time."""
+    rows = Naming.objects.filter(at__gte=since, at__lte=until).order_by()
+    return list(rows.values_list("participant__session").annotate(Max("at")))
+
+
 def restore(session_id: int, public_id: UUID) -> Participant:
     """Somebody of whom only sound is left: found, or made without a name."""
     person, _ = Participant.objects.get_or_create(
@@ -207,6 +341,11 @@ def restore(session_id: int, public_id: UUID) -> Participant:
         },
     )
     return person
+
+
+def known(session_id: int, key: str) -> Participant:
+    """Somebody of a session, as they were left. Raises Participant.DoesNotExist."""
+    return Participant.objects.get(session=session_id, key=key)
 
 
 def of_key(key: str, *, source: Source, before: datetime) -> list[Participant]:
@@ -225,8 +364,17 @@ def erase(person: Participant) -> None:
     if not person.is_erased:
         person.key = ERASED + person.key
         Participant.objects.filter(pk=person.pk).update(
-            key=person.key, name=UNKNOWN, language=""
+            key=person.key,
+            name=UNKNOWN,
+            language="",
+            user=None,
+            merged_into=None,
+            consent_to="",
+            consented_at=None,
         )
+        # Whoever was shown under their name is shown under their own again.
+        person.merged.update(merged_into=None)
+        Naming.objects.filter(Q(participant=person) | Q(into=person)).delete()
 
 
 def forget(person: Participant) -> None:

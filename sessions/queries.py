@@ -9,7 +9,8 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from sessions.models import State, VoiceSession
+from sessions import access, guilds
+from sessions.models import Participant, State, VoiceSession
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -41,16 +42,21 @@ def active_of_user(source: str, user_id: str) -> QuerySet[VoiceSession]:
 
 
 def visible_to(user: AbstractBaseUser) -> QuerySet[VoiceSession]:
-    """What a signed-in person may list: their own, moderators everything."""
+    """What a signed-in person may list: what `access.may_open` lets them open."""
     stored = VoiceSession.objects.exclude(state=State.DELETED)
-    if getattr(user, "is_staff", False):
+    if access.is_moderator(user):
         return stored
-    return stored.filter(owner=user.pk)
+    took_part = Participant.objects.filter(access.is_participant(user))
+    return stored.filter(
+        Q(owner=user.pk)
+        | Q(pk__in=took_part.values("session"))
+        | Q(guild_id__in=guilds.managed_by(user))
+    )
 
 
 def searchable_by(user: AbstractBaseUser) -> QuerySet[VoiceSession] | None:
     """What they may search in: the same; None stands for everything."""
-    return None if getattr(user, "is_staff", False) else visible_to(user)
+    return None if access.is_moderator(user) else visible_to(user)
 
 
 def still_open(session_ids: Iterable[int]) -> set[int]:

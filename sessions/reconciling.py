@@ -8,7 +8,7 @@ gone or has another size is marked; what can be made again from what is left, is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -32,6 +32,12 @@ class Verdict(StrEnum):
     LOST = "is not in storage any more"
     OTHER_SIZE = "has another size in storage"
 
+    @property
+    def told(self) -> str:
+        """Of what was only looked at."""
+        is_unknown = self is Verdict.TAKEN_IN
+        return "is not in the database, its session is" if is_unknown else self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -39,6 +45,8 @@ class Finding:
 
     key: str
     verdict: Verdict
+    size: int = field(default=0, compare=False)
+    """In storage, or where it is lost, as its row has it."""
 
 
 def reconcile(*, dry_run: bool = False, delete: bool = False) -> list[Finding]:
@@ -57,6 +65,32 @@ def reconcile(*, dry_run: bool = False, delete: bool = False) -> list[Finding]:
     return findings
 
 
+def look(key: str) -> Finding | None:
+    """What is different with one key just now. Raises StorageError."""
+    found, known = _of(key)
+    unknown = _unknown(found, known, dry_run=True, delete=False)
+    missing = _missing(found, known, dry_run=True)
+    return next(unknown, None) or next(missing, None)
+
+
+def settle(key: str) -> Finding | None:
+    """Mend one key; a stranger is deleted. Raises StorageError."""
+    found, known = _of(key)
+    unknown = _unknown(found, known, dry_run=False, delete=True)
+    missing = _missing(found, known, dry_run=False)
+    finding = next(unknown, None) or next(missing, None)
+    if finding:
+        log.info("reconciled", key=key, verdict=finding.verdict.name.lower())
+    return finding
+
+
+def _of(key: str) -> tuple[dict[str, Stored], dict[str, Recording]]:
+    # By the listing, as above: an object's own headers may lack its age.
+    lying = [one for one in storage().listing(key) if one.key == key]
+    rows = Recording.objects.select_related("session").filter(key=key)
+    return {one.key: one for one in lying}, {row.key: row for row in rows}
+
+
 def _unknown(
     found: dict[str, Stored],
     known: dict[str, Recording],
@@ -71,13 +105,13 @@ def _unknown(
         if session is not None and session.state != State.DELETED and _is_known(key):
             if not dry_run:
                 _take_in(session, stored)
-            yield Finding(key, Verdict.TAKEN_IN)
+            yield Finding(key, Verdict.TAKEN_IN, stored.size)
         elif delete:
             if not dry_run:
                 storage().delete([key])
-            yield Finding(key, Verdict.DELETED)
+            yield Finding(key, Verdict.DELETED, stored.size)
         else:
-            yield Finding(key, Verdict.STRANGER)
+            yield Finding(key, Verdict.STRANGER, stored.size)
 
 
 def _missing(
@@ -92,7 +126,7 @@ def _missing(
         verdict = Verdict.LOST if stored is None else Verdict.OTHER_SIZE
         if not dry_run:
             _mend(row, verdict)
-        yield Finding(key, verdict)
+        yield Finding(key, verdict, row.size)
 
 
 def _is_young(stored: Stored) -> bool:

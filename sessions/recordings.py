@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -161,26 +161,21 @@ def _telling_waits(session_id: int) -> Iterator[None]:
 
 
 def stored(row: Recording, found: Stored) -> None:
-    """Storage has it and was asked: told once."""
+    """Storage has it and was asked: told once, also of what is stored anew."""
+    rows = Recording.objects.filter(pk=row.pk)
+    facts = {"size": found.size, "md5": found.md5 or "", "stored_at": timezone.now()}
     with _telling_waits(row.session_id):
-        changed = (
-            Recording.objects.filter(pk=row.pk)
-            .exclude(state=Recording.State.STORED)
-            .update(
-                state=Recording.State.STORED,
-                size=found.size,
-                md5=found.md5 or "",
-                # What was wrong with the sound stays; that storage was away does not.
-                error="" if row.attempts else row.error,
-                stored_at=timezone.now(),
-            )
+        changed = rows.exclude(state=Recording.State.STORED).update(
+            state=Recording.State.STORED,
+            # What was wrong with the sound stays; that storage was away does not.
+            error="" if row.attempts else row.error,
+            **facts,
         )
-        if changed:
-            events.append(
-                row.session_id,
-                "recording",
-                {"tier": row.tier, "id": row.pk, "bytes": found.size},
-            )
+        if not changed:
+            rows.update(**facts)
+            return
+        data = {"tier": row.tier, "id": row.pk, "bytes": found.size}
+        events.append(row.session_id, "recording", data)
 
 
 def take_in(session: VoiceSession, parsed: keys.Parsed, found: Stored) -> Recording:
@@ -251,6 +246,22 @@ def spooled(session_id: int) -> list[Recording]:
     return list(rows.select_related("session", "participant").order_by("pk"))
 
 
+def given_up(session_id: int) -> list[Recording]:
+    """What is not tried any more."""
+    rows = Recording.objects.filter(
+        session_id=session_id, state=Recording.State.FAILED
+    ).exclude(tier=Tier.TRANSCRIPT)
+    return list(rows.select_related("session").order_by("pk"))
+
+
+def try_again(rows: list[Recording]) -> int:
+    """Have given-up files stored after all; how many."""
+    given_up = Recording.objects.filter(
+        pk__in=[row.pk for row in rows], state=Recording.State.FAILED
+    )
+    return given_up.update(state=Recording.State.SPOOLED, attempts=0, error="")
+
+
 def failed_connections(session_id: int) -> set[str]:
     """The connections of which a file could not be read, or not be stored, for good."""
     rows = Recording.objects.filter(
@@ -282,14 +293,19 @@ def stored_connections(session_id: int) -> set[str]:
 
 
 def of_tier(session_id: int, tier: Tier) -> list[Recording]:
-    rows = Recording.objects.filter(session_id=session_id, tier=tier)
-    return list(rows.select_related("participant").order_by("start", "pk"))
+    return of_tiers(session_id, (tier,))
+
+
+def of_tiers(session_id: int, tiers: Collection[Tier]) -> list[Recording]:
+    """Files of these tiers, with whose they are, by their place."""
+    rows = Recording.objects.filter(session_id=session_id, tier__in=tiers)
+    return list(rows.select_related("participant__merged_into").order_by("start", "pk"))
 
 
 def of_session(session_id: int) -> list[Recording]:
     """All files of a session: by tier, then by their place."""
     rows = Recording.objects.filter(session_id=session_id)
-    return list(rows.select_related("participant"))
+    return list(rows.select_related("participant__merged_into"))
 
 
 def metered(session_id: int, connection: str) -> dict[int, Metered]:

@@ -23,6 +23,8 @@ from sessions.spool import Folder
 
 log = structlog.get_logger(__name__)
 
+WOULD_BE = "would be recovered"
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -48,7 +50,7 @@ def _done(name: str, folders: list[Folder], *, dry_run: bool) -> str:
         return "no session's folder: left"
     if any(_is_open(folder) for folder in folders):
         return "still records: left"
-    return "would be recovered" if dry_run else _recovered(name, folders)
+    return WOULD_BE if dry_run else _recovered(name, folders)
 
 
 def left_behind() -> list[int]:

@@ -1,8 +1,9 @@
-"""Retention: what may go once something better is kept, and when.
+"""Retention: what may go, and when. Pieces go once something better is kept; in the end
+all sound of a session, when its days are over.
 
 Driven by rows, not by the storage's own rules: keys begin with the session, so a rule
-by prefix could not tell the tiers apart. A file goes only when the session is ready and
-its master is in storage.
+by prefix could not tell the tiers apart. Words are `transcripts.expiring`'s: the
+setting RETAINERS names both.
 """
 
 from __future__ import annotations
@@ -11,34 +12,84 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
-from sessions import recordings
-from sessions.models import Recording, State, Tier
+from sessions import events, keeping, keys, mixing, recordings, spool
+from sessions.models import Recording, Source, State, Tier, VoiceSession
+from sessions.storage import StorageError, storage
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
 """Files deleted in one round: the next one goes on."""
+SESSIONS_AT_ONCE = 50
+OVER = (State.READY, State.FAILED)
+EXPIRED = "expired"
+"""The type of the event that tells what was deleted: `sound` or `words`."""
+
+
+def run(*, now: datetime) -> int:
+    """Everybody who deletes what was kept long enough; how much went. One who cannot
+    does not stop the others: the first error is raised when all have tried."""
+    gone, errors = 0, []
+    for path in settings.RETAINERS:
+        try:
+            gone += import_string(path)(now=now)
+        except (StorageError, OSError) as e:
+            log.warning("retention.refused", retainer=path, why=type(e).__name__)
+            errors.append(e)
+    if errors:
+        raise errors[0]
+    return gone
 
 
 def sweep(*, now: datetime) -> int:
-    """Delete what has been kept long enough; how many. Raises StorageError."""
-    days = {
-        Tier.ORIGINAL: settings.KEEP_ORIGINALS_DAYS,
-        Tier.CHUNK: settings.KEEP_CHUNKS_DAYS,
-        Tier.FRAGMENT: settings.KEEP_FRAGMENTS_DAYS,
-    }
+    """Delete what something better is kept of; how many. Raises StorageError."""
     gone = 0
-    for tier, kept in days.items():
-        if kept:  # 0 keeps for ever
-            rows = list(_old(tier, before=now - timedelta(days=kept))[:AT_ONCE])
-            recordings.forget(rows)
-            gone += len(rows)
+    for tier in (Tier.ORIGINAL, Tier.CHUNK, Tier.FRAGMENT):
+        rows = list(_old(tier, now=now)[:AT_ONCE])
+        recordings.forget(rows)
+        gone += len(rows)
     if gone:
         log.info("retention.deleted", recordings=gone)
     return gone
+
+
+def sweep_sound(*, now: datetime) -> int:
+    """Delete all sound of sessions whose days are over; how many sessions. Raises
+    StorageError; then it may be called again."""
+    rows = VoiceSession.objects.filter(
+        expired(Tier.MASTER, now=now), record=True, sound_deleted_at=None
+    )
+    return sum(
+        _drop_sound(session, now=now)
+        for session in rows.order_by("pk")[:SESSIONS_AT_ONCE]
+    )
+
+
+def expired(tier: Tier, *, now: datetime, prefix: str = "") -> Q:
+    """Sessions of which a tier was kept long enough: by their own date, or by the
+    settings. `prefix` leads to the session, from another table."""
+
+    def field(**fields: object) -> Q:
+        return Q(**{f"{prefix}{name}": value for name, value in fields.items()})
+
+    by_days = Q(pk__in=[])
+    for source in Source.values:
+        if days := keeping.days_of(tier, source):  # 0 keeps for ever
+            before = now - timedelta(days=days)
+            by_days |= field(source=source, ended_at__lt=before)
+    by_days &= field(keep_until=None)
+    dated = field(keep_until__lt=now.date())
+    return field(keep_forever=False, state__in=OVER) & (dated | by_days)
+
+
+def is_expired(session: VoiceSession, tier: Tier, *, now: datetime) -> bool:
+    """Whether that still holds: somebody may have asked to keep it meanwhile."""
+    return VoiceSession.objects.filter(expired(tier, now=now), pk=session.pk).exists()
 
 
 def ring() -> None:
@@ -46,14 +97,53 @@ def ring() -> None:
     async_task("sessions.tasks.retain", cluster="media")
 
 
-def _old(tier: Tier, *, before: datetime) -> QuerySet[Recording]:
+def _old(tier: Tier, *, now: datetime) -> QuerySet[Recording]:
     master = Recording.objects.filter(
         session=OuterRef("session"), tier=Tier.MASTER, state=Recording.State.STORED
     )
     return Recording.objects.filter(
+        expired(tier, now=now, prefix="session__"),
         Exists(master),
         tier=tier,
         state=Recording.State.STORED,
         session__state=State.READY,
-        session__ended_at__lt=before,
     )
+
+
+def _drop_sound(session: VoiceSession, *, now: datetime) -> bool:
+    """All of it, also what no row knows of; False while somebody is at its files."""
+    with mixing.alone(session) as is_ours:
+        if not is_ours or not is_expired(session, Tier.MASTER, now=now):
+            return False
+        if not _drop_folders(session):
+            return False
+        prefix = keys.session_prefix(session.public_id)
+        found = [one.key for one in storage().listing(prefix) if _is_sound(one.key)]
+        storage().delete(found)
+        rows = Recording.objects.filter(session=session, tier__in=keeping.SOUND)
+        recordings.forget(list(rows))
+        mixing.drop_work(session)
+        note_deleted(session, "sound", now=now)
+    log.info("retention.sound_deleted", session=session.pk, objects=len(found))
+    return True
+
+
+@transaction.atomic
+def note_deleted(session: VoiceSession, what: str, *, now: datetime) -> None:
+    """On the session's row, and in its log: `sound` or `words`."""
+    VoiceSession.objects.filter(pk=session.pk).update(**{f"{what}_deleted_at": now})
+    events.append(session.pk, EXPIRED, {"what": what})
+
+
+def _drop_folders(session: VoiceSession) -> bool:
+    for folder in spool.folders(session.public_id):
+        with folder.taken() as is_ours:
+            if not is_ours:
+                return False
+            folder.drop()
+    return True
+
+
+def _is_sound(key: str) -> bool:
+    parsed = keys.parse(key)
+    return parsed is not None and parsed.tier in keeping.SOUND

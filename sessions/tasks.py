@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from sessions import finish as the_end
-from sessions import mixing, queries, recovery, retention
+from sessions import jobs, mixing, queries, recovery, retention
 
 
 def finish(session_id: int) -> bool:
@@ -31,4 +31,9 @@ def recover(session_id: int) -> list[str]:
 
 def retain() -> int:
     """Delete what was kept long enough (media queue)."""
-    return retention.sweep(now=timezone.now())
+    return retention.run(now=timezone.now())
+
+
+def job(job_id: int) -> bool:
+    """Go on with what a moderator asked for (media queue)."""
+    return jobs.work(job_id)

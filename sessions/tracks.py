@@ -8,6 +8,7 @@ sample is read, so that they may be moved or dropped meanwhile.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 import uuid
@@ -38,6 +39,8 @@ from sessions.storage import NotStoredError, storage
 log = structlog.get_logger(__name__)
 
 FETCHED_AT_ONCE = 1 << 20
+APART = 48_000
+"""Between two who are one person: so the files of one never reach into the other's."""
 UNREADABLE = "A part of this track is not readable: it is silent here."
 FROM_CHUNKS = "A part of this track comes from its raw pieces: its loudness differs."
 GONE = "A part of this track is lost: it is silent here."
@@ -88,6 +91,8 @@ class Track:
     """When they were there: the sound of each connection."""
     gaps: tuple[tuple[int, int], ...] = ()
     faults: tuple[str, ...] = ()
+    shown_as: uuid.UUID | None = None
+    """The participant they were merged into."""
     is_growing: bool = False
     """Not all of its connections have a fragment, and with it a loss map."""
 
@@ -114,9 +119,45 @@ class Opened:
 def of_session(session: VoiceSession) -> list[Track]:
     """Everybody who was heard, in the order they came."""
     everybody = _connections(session)
-    people = [one for one in session.participants.all() if not one.is_erased]
-    found = [_track(person, everybody[person.public_id]) for person in people]
+    people = session.participants.select_related("merged_into")
+    kept = [one for one in people if not one.is_erased]
+    found = [_track(person, everybody[person.public_id]) for person in kept]
     return [track for track in found if track is not None]
+
+
+def of_people(session: VoiceSession) -> list[Track]:
+    """Every person who was heard: tracks of those who were merged are one track, unless
+    they sounded at the same time. Then each of them is left alone."""
+    theirs: dict[uuid.UUID, list[Track]] = defaultdict(list)
+    for track in of_session(session):
+        theirs[track.shown_as or track.participant].append(track)
+    found: list[Track] = []
+    for person, own in theirs.items():
+        found += [_joined(person, own)] if _take_turns(own) else own
+    return found
+
+
+def _take_turns(own: list[Track]) -> bool:
+    """Whether none of them sounds while another one does."""
+    return not any(
+        one_start < other_end + APART and other_start < one_end + APART
+        for one, other in itertools.combinations(own, 2)
+        for one_start, one_end in one.spans
+        for other_start, other_end in other.spans
+    )
+
+
+def _joined(person: uuid.UUID, own: list[Track]) -> Track:
+    in_turn = sorted(own, key=lambda track: track.start)
+    return Track(
+        participant=person,
+        name=own[0].name,
+        parts=tuple(part for track in in_turn for part in track.parts),
+        spans=tuple(span for track in in_turn for span in track.spans),
+        gaps=tuple(gap for track in in_turn for gap in track.gaps),
+        faults=tuple(fault for track in in_turn for fault in track.faults),
+        is_growing=any(track.is_growing for track in in_turn),
+    )
 
 
 @dataclass(slots=True)
@@ -179,7 +220,8 @@ def _track(person: Participant, connections: Iterable[_Connection]) -> Track | N
         return None
     return Track(
         participant=person.public_id,
-        name=person.name,
+        name=person.shown.name,
+        shown_as=None if person.shown is person else person.shown.public_id,
         parts=tuple(parts),
         spans=tuple(sorted(spans)),
         gaps=tuple(sorted(gaps)),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,6 +18,7 @@ from sessions.errors import VoiceError
 FRAME_MAX_BYTES = 64 * 1024
 TEXT_MAX_CHARS = 4096
 SKIP_MAX_S = 24 * 3600
+CONSENT = re.compile(r"[A-Za-z0-9.-]{1,40}")
 
 
 class Close(IntEnum):
@@ -26,21 +28,25 @@ class Close(IntEnum):
     FAULT = 1011
     RESTARTING = 1012
     BAD_ADDRESS = 4000
-    NOT_ALLOWED = 4003
+    SIGNED_OUT = 4003
     NOT_FOUND = 4004
     FLOOD = 4008
     BAD_FRAME = 4009
     ENDED = 4010
     REPLACED = 4011
+    NO_CONSENT = 4012
+    OPTED_OUT = 4013
 
 
 CLOSE_BY_ERROR = {
+    "not_allowed": Close.SIGNED_OUT,
     "not_found": Close.NOT_FOUND,
-    "not_allowed": Close.NOT_ALLOWED,
     "ended": Close.ENDED,
     "bad_address": Close.BAD_ADDRESS,
     "bad_frame": Close.BAD_FRAME,
     "flood": Close.FLOOD,
+    "no_consent": Close.NO_CONSENT,
+    "opted_out": Close.OPTED_OUT,
 }
 
 
@@ -56,6 +62,8 @@ class AudioAddress:
     name: str
     rate: int
     stream: uuid.UUID | None
+    consent: str = ""
+    """To which text its person agreed; "" if they did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,18 @@ def audio_address(raw: bytes) -> AudioAddress:
             stream = uuid.UUID(query["stream"])
         except ValueError as e:
             raise WireError("bad_address", "stream must be a UUID.") from e
-    return AudioAddress(
-        query.get("token", ""), query.get("name", ""), int(rate), stream
-    )
+    token, name, said = (query.get(one, "") for one in ("token", "name", "consent"))
+    return AudioAddress(token, name, int(rate), stream, _agreed(said))
+
+
+def _agreed(said: str) -> str:
+    """The text they agreed to, as `consent` names them. Raises WireError."""
+    if not said or said.lower() in ("false", "0"):
+        return ""
+    if CONSENT.fullmatch(said) is None:
+        message = "consent must be true, or the version of the text agreed to."
+        raise WireError("bad_address", message)
+    return said
 
 
 def after_of(raw: bytes) -> tuple[str, int]:

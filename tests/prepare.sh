@@ -3,7 +3,7 @@
 set -uo pipefail
 declare -A needs=(
     [chromium]=chromium [redis-server]=redis-server [espeak-ng]=espeak-ng
-    [ffmpeg]=ffmpeg [mpg123]=mpg123 [curl]=curl
+    [ffmpeg]=ffmpeg [unzip]=unzip [mpg123]=mpg123 [curl]=curl
 )
 missing=()
 for program in "${!needs[@]}"; do

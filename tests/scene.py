@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 
 from sessions import opening
@@ -25,6 +26,22 @@ PATIENCE_S = 20.0
 
 def a_user(name: str = "ada", *, staff: bool = False) -> User:
     user: User = get_user_model().objects.create_user(name, is_staff=staff)
+    return user
+
+
+def a_moderator(name: str = "mod") -> User:
+    """Somebody who sees every session, by permission alone."""
+    user = a_user(name, staff=True)
+    found = Permission.objects.get(
+        content_type__app_label="voice_sessions", codename="moderate"
+    )
+    user.user_permissions.add(found)
+    return User.objects.get(pk=user.pk)  # without what it knew of its permissions
+
+
+def on_discord(user: User, uid: str) -> User:
+    """The same person, who has signed in with Discord."""
+    SocialAccount.objects.create(user=user, provider="discord", uid=uid)
     return user
 
 

@@ -48,7 +48,7 @@ async def talk(
     sent = Sent()
     data = pcm.astype("<i2").tobytes()
     step = int(FRAME_S * rate) * 2
-    url = f"{session['audio_url']}&name={name}&rate={rate}"
+    url = f"{session['audio_url']}&name={name}&rate={rate}&consent=true"
     async with connect(url, max_queue=None) as socket:
         sent.began_at = time.time()
         pieces = range(0, len(data), step)
@@ -74,7 +74,7 @@ class Microphone:
     server says it is."""
 
     def __init__(self, url: str, pcm: NDArray[np.int16]) -> None:
-        self._url = f"{url}&name=Alice&stream={uuid.uuid4()}"
+        self._url = f"{url}&name=Alice&stream={uuid.uuid4()}&consent=true"
         self._data = pcm.astype("<i2").tobytes()
         self._at = 0
         self.resumed_at: list[int] = []

@@ -54,19 +54,23 @@ async def test_the_audio_socket_closes_with_the_documented_codes(stack: Stack) -
     here, token = made["id"], made["token"]
     ended = stack.new_session()
     stack.api("POST", f"/sessions/{ended['id']}/end")
-    good = made["audio_url"]
+    bare = made["audio_url"]
+    good = f"{bare}&consent=true"
     cases: list[tuple[int, str, tuple[str | bytes, ...]]] = [
         (4004, audio(stack, NOBODY, token=token), ()),
         (4004, audio(stack, "no-such-id", token=token), ()),
         (4004, audio(stack, "%00%ff", token=token), ()),
-        (4003, audio(stack, here, token="wrong"), ()),
-        (4003, audio(stack, here), ()),
-        (4003, audio(stack, here, token="ü\x00\U0001f600"), ()),
-        (4003, audio(stack, here, token=ended["token"]), ()),
+        (4004, audio(stack, here, token="wrong"), ()),
+        (4004, audio(stack, here), ()),
+        (4004, audio(stack, here, token="ü\x00\U0001f600"), ()),
+        (4004, audio(stack, here, token=ended["token"]), ()),
         (4010, ended["audio_url"], ()),
         (4000, f"{good}&rate=44100", ()),
         (4000, f"{good}&rate=x", ()),
         (4000, f"{good}&stream=me", ()),
+        (4000, f"{bare}&consent=ü", ()),
+        (4012, bare, ()),
+        (4012, f"{bare}&consent=false", ()),
         (4009, good, (b"\x00" * 3,)),
         (4009, good, (b"\x00" * (64 * 1024 + 2),)),
         (4009, good, ("nonsense",)),
@@ -80,7 +84,7 @@ async def test_the_audio_socket_closes_with_the_documented_codes(stack: Stack) -
         (1000, good, ('{"type": "stop"}',)),
         (4004, f"{stack.ws_url}/nowhere", ()),
         (4004, f"{stack.ws_url}/session/{NOBODY}/live?token=x", ()),
-        (4003, f"{stack.ws_url}/session/{here}/live?token=x", ()),
+        (4004, f"{stack.ws_url}/session/{here}/live?token=x", ()),
         (4000, f"{made['live_url']}&after=-1", ()),
         (4000, f"{made['live_url']}&after=1e9", ()),
         (4009, made["live_url"], (b"\x00\x00",)),
@@ -101,8 +105,8 @@ async def test_the_api_answers_with_code_and_message(stack: Stack) -> None:
         (401, "POST", "/api/sessions", {}, b"{}"),
         (401, "GET", "/api/sessions", {}, None),
         (401, "GET", one, {}, None),
-        (403, "GET", one, {"Authorization": "Bearer wrong"}, None),
-        (403, "GET", f"{one}?token=%ff%00", {}, None),
+        (404, "GET", one, {"Authorization": "Bearer wrong"}, None),
+        (404, "GET", f"{one}?token=%ff%00", {}, None),
         (404, "GET", f"/api/sessions/{NOBODY}", auth, None),
         (404, "GET", "/api/sessions/%00", auth, None),
         (404, "GET", "/api/sessions/" + "x" * 2000, auth, None),
@@ -147,9 +151,9 @@ async def test_a_flood_and_garbage_cost_another_session_no_sample(stack: Stack) 
         speaking = asyncio.create_task(talk(session, pcm))
         began = time.monotonic()
         attacks = [
-            flood(victim["audio_url"]),
-            tiny_frames(victim["audio_url"]),
-            deaf(victim["audio_url"]),
+            flood(f"{victim['audio_url']}&consent=true"),
+            tiny_frames(f"{victim['audio_url']}&consent=true"),
+            deaf(f"{victim['audio_url']}&consent=true"),
             knocking(stack, 200),
             raw_bytes(stack),
             slow_loris(stack, 50),

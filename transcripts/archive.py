@@ -1,21 +1,27 @@
-"""The transcript beside the master: as text, and as lines of JSON, in storage."""
+"""The transcript beside the master: as text, and as lines of JSON, in storage. It is
+stored again some time after people have corrected it or given speakers names."""
 
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
-from sessions import keys, recordings
-from sessions.models import Tier, VoiceSession
+from sessions import keys, participants, recordings
+from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.recordings import Made
 from sessions.storage import StorageError, storage
-from transcripts import exports, utterances
+from transcripts import corrections, doorbell, exports, utterances
 
 log = structlog.get_logger(__name__)
 
 SUFFIXES: tuple[keys.Transcript, ...] = ("txt", "jsonl")
+REST = timedelta(seconds=10)
+"""A change waits so long: whoever corrects a line corrects more of them."""
+REACH = timedelta(days=7)
+"""A storage that is away for longer gets what is changed after it."""
 
 
 def store(session_id: int) -> bool:
@@ -33,6 +39,34 @@ def store(session_id: int) -> bool:
         log.warning("transcript.not_stored", session=session_id, code=e.code)
         return not e.retryable
     return True
+
+
+def stale(*, now: datetime) -> set[int]:
+    """Sessions whose transcript in storage is older than what people made of it.
+
+    Also one stored within REST of a change: it may have been read before.
+    """
+    since, until = now - REACH, now - REST
+    newest: dict[int, datetime] = {}
+    for found in (corrections.changed, participants.renamed):
+        for session_id, at in found(since=since, until=until):
+            newest[session_id] = max(at, newest.get(session_id, at))
+    rows = Recording.objects.filter(
+        session__in=newest, session__state=State.READY, tier=Tier.TRANSCRIPT
+    )
+    known = rows.order_by().values_list("session", "stored_at")
+    return {pk for pk, at in known if at is not None and at < newest[pk] + REST}
+
+
+def ring(*, now: datetime) -> int:
+    """Call a worker for each of these, unless bells are still unheard; how many."""
+    found = stale(now=now)
+    if found and doorbell.waiting(doorbell.MEDIA) != 0:
+        return 0
+    return sum(
+        doorbell.ring(doorbell.ARCHIVE, session_id, cluster=doorbell.MEDIA)
+        for session_id in sorted(found)
+    )
 
 
 def _store(session: VoiceSession, suffix: keys.Transcript, text: str) -> None:

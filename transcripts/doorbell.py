@@ -21,6 +21,7 @@ DRAIN = "transcripts.tasks.drain"
 PARTIAL = "transcripts.tasks.partial"
 PULSE = "transcripts.tasks.pulse"
 FINISH = "sessions.tasks.finish"
+ARCHIVE = "transcripts.tasks.archive_again"
 
 
 def ring(task: str, *args: int, cluster: str = STT) -> bool:

@@ -1,4 +1,6 @@
-"""The one engine of a worker process: loaded once, after fork; tried again calmly."""
+"""The one engine of a worker process: loaded once, after fork; tried again calmly.
+
+And, while lines are written down again with another model, that one beside it."""
 
 from __future__ import annotations
 
@@ -74,3 +76,26 @@ def _build() -> Engine:
 
 
 loader = Loader(_build)
+
+
+class Other:
+    """One engine more, of the model that was named last."""
+
+    def __init__(self) -> None:
+        self._model = ""
+        self._engine: Engine | None = None
+
+    def load(self, model: str) -> Engine:
+        """Raises ModelMissingError."""
+        if self._engine is None or self._model != model:
+            self._engine = None  # two big models need not fit beside each other
+            factory: Callable[[str], Engine] = import_string(settings.STT_ENGINE)
+            self._engine, self._model = factory(model), model
+        return self._engine
+
+    def forget(self) -> None:
+        """Give its memory back."""
+        self._engine, self._model = None, ""
+
+
+other = Other()

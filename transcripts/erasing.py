@@ -10,7 +10,7 @@ from __future__ import annotations
 import structlog
 from django.db import transaction
 
-from sessions import erasing, events, participants
+from sessions import bookmarks, erasing, events, participants
 from sessions.models import Participant, State, VoiceSession
 from transcripts import archive
 from transcripts.models import Utterance
@@ -43,8 +43,9 @@ def _forget_words(person: Participant) -> bool:
         return False
     said = Utterance.objects.filter(participant=person)
     ids = set(said.values_list("public_id", flat=True))
-    said.delete()
+    said.delete()  # and what was made of it: corrections go with their lines
     told = events.forget(session.pk, participant=person.public_id, utterances=ids)
+    bookmarks.forget_of(person)
     participants.erase(person)
     log.info("words.erased", session=session.pk, utterances=len(ids), events=told)
     return True

@@ -33,9 +33,16 @@ class Line:
     words: tuple[LineWord, ...] = ()
     language: str = ""
     confidence: float | None = None
+    original: str | None = None
+    """What the model had heard, where somebody has corrected it."""
+
+    @property
+    def clock(self) -> str:
+        """When it begins, as people read it."""
+        return _clock(self.start_ms)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields of the `utterance` event, but its number."""
+        """The fields of the `utterance` event but its number, and what was heard."""
         return {
             "id": self.id,
             "participant": self.participant,
@@ -46,6 +53,7 @@ class Line:
             "words": [asdict(word) for word in self.words],
             "language": self.language,
             "confidence": self.confidence,
+            "original": self.original,
         }
 
 

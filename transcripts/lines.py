@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.optout import IN_THEIR_PLACE, Absent
+from transcripts.alignment import retimed
 from transcripts.exports import Line, LineWord
 
 if TYPE_CHECKING:
@@ -67,16 +69,35 @@ def event_of(row: Utterance) -> dict[str, Any]:
     }
 
 
-def line(row: Utterance) -> Line:
-    """A row with its participant, as exports take it."""
+def unrecorded(one: Absent) -> Line:
+    """The line in the place of somebody of whom nothing is taken."""
+    return Line(
+        id=f"unrecorded-{one.participant}",
+        participant=str(one.participant),
+        speaker=one.name,
+        start_ms=one.at_ms,
+        end_ms=one.at_ms,
+        text=IN_THEIR_PLACE,
+    )
+
+
+def line(row: Utterance, *, corrected: str | None = None) -> Line:
+    """A row with its participant, as exports take it; `corrected` is what somebody made
+    of its text."""
+    start_ms, end_ms = row.start // SAMPLES_PER_MS, row.end // SAMPLES_PER_MS
+    words = tuple(LineWord(*word) for word in row.words)
+    if corrected is not None:
+        words = retimed(words, corrected, start_ms=start_ms, end_ms=end_ms)
+    person = row.participant.shown
     return Line(
         id=str(row.public_id),
-        participant=str(row.participant.public_id),
-        speaker=row.participant.name,
-        start_ms=row.start // SAMPLES_PER_MS,
-        end_ms=row.end // SAMPLES_PER_MS,
-        text=row.text,
-        words=tuple(LineWord(*word) for word in row.words),
+        participant=str(person.public_id),
+        speaker=person.name,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        text=row.text if corrected is None else corrected,
+        words=words,
         language=row.language,
         confidence=row.confidence,
+        original=None if corrected is None else row.text,
     )

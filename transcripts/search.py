@@ -79,7 +79,8 @@ def search(
 def _hits(found: Sequence[tuple[int, str]]) -> list[Hit]:
     rows = Utterance.objects.filter(pk__in=[number for number, _ in found])
     rows = rows.exclude(session__state=State.DELETED)
-    rows = rows.select_related("session", "participant").defer("audio", "words")
+    rows = rows.select_related("session", "participant__merged_into")
+    rows = rows.defer("audio", "words")
     said = {row.pk: row for row in rows}
     return [
         Hit(
@@ -89,7 +90,7 @@ def _hits(found: Sequence[tuple[int, str]]) -> list[Hit]:
             title=said[number].session.title,
             source=said[number].session.source,
             started_at=said[number].session.started_at,
-            speaker=said[number].participant.name,
+            speaker=said[number].participant.shown.name,
             start_ms=said[number].start // SAMPLES_PER_MS,
             snippet=_pieces(marked),
         )
@@ -183,7 +184,11 @@ def _in_postgresql(
         cursor.execute(
             f"""
             WITH found AS (
-                SELECT said.id, said.text, said.language
+                SELECT said.id, said.language, COALESCE(
+                    (SELECT made.text FROM transcripts_correction made
+                     WHERE made.utterance_id = said.id AND made.is_current),
+                    said.text
+                ) AS text
                 FROM transcripts_utterance said
                 WHERE said.search @@ %s::tsquery {where}
                 ORDER BY said.id DESC LIMIT %s

@@ -2,8 +2,10 @@
 PostgreSQL's tsvector. Kept by triggers, so that no way to write or delete a line goes
 past it.
 
+A line that was corrected is found by the correction, and by nothing else.
+
 SQLite builds a table anew to change it, and its triggers are gone then: a migration
-that changes `Utterance` calls `build` again.
+that changes `Utterance` or `Correction` calls `build` again.
 """
 
 from __future__ import annotations
@@ -36,6 +38,13 @@ _CASES = "\n".join(
     f"    WHEN '{code}' THEN '{name}'::regconfig" for code, name in CONFIGS.items()
 )
 
+_SQLITE_SAID = """
+    CREATE TRIGGER transcripts_search_insert AFTER INSERT ON transcripts_utterance
+    WHEN new.text != '' BEGIN
+        INSERT INTO transcripts_search (rowid, text, place)
+        VALUES (new.id, new.text, 's' || new.session_id);
+    END
+"""
 _SQLITE = (
     "DROP TRIGGER IF EXISTS transcripts_search_insert",
     "DROP TRIGGER IF EXISTS transcripts_search_update",
@@ -58,13 +67,7 @@ _SQLITE = (
     INSERT INTO transcripts_search (rowid, text, place)
     SELECT id, text, 's' || session_id FROM transcripts_utterance WHERE text != ''
     """,
-    """
-    CREATE TRIGGER transcripts_search_insert AFTER INSERT ON transcripts_utterance
-    WHEN new.text != '' BEGIN
-        INSERT INTO transcripts_search (rowid, text, place)
-        VALUES (new.id, new.text, 's' || new.session_id);
-    END
-    """,
+    _SQLITE_SAID,
     """
     CREATE TRIGGER transcripts_search_update
     AFTER UPDATE OF text ON transcripts_utterance
@@ -85,6 +88,107 @@ _SQLITE = (
     """,
 )
 _SQLITE_GONE = _SQLITE[:5]
+
+CORRECTIONS = "transcripts_correction"
+_SQLITE_UNFOLLOWED = (
+    "DROP TRIGGER IF EXISTS transcripts_search_insert",
+    "DROP TRIGGER IF EXISTS transcripts_search_update",
+    "DROP TRIGGER IF EXISTS transcripts_search_delete",
+    "DROP TRIGGER IF EXISTS transcripts_corrected_insert",
+    "DROP TRIGGER IF EXISTS transcripts_corrected_update",
+    "DROP TRIGGER IF EXISTS transcripts_corrected_delete",
+    "DROP VIEW IF EXISTS transcripts_said",
+)
+
+
+def _sqlite_swap(row: str, *, gone: str, come: str, when: str = "1") -> str:
+    """Statements of a trigger on corrections: one text of a line goes out of the index,
+    another comes in. What goes out has to be told as it went in."""
+    line = f"transcripts_utterance said WHERE said.id = {row}.utterance_id AND {when}"
+    return f"""
+        INSERT INTO transcripts_search (transcripts_search, rowid, text, place)
+        SELECT 'delete', said.id, {gone}, 's' || said.session_id
+        FROM {line} AND {gone} != '';
+        INSERT INTO transcripts_search (rowid, text, place)
+        SELECT said.id, {come}, 's' || said.session_id
+        FROM {line} AND {come} != '';
+    """  # noqa: S608 (put together of constants)
+
+
+_SQLITE_FOLLOWED = (
+    *_SQLITE_UNFOLLOWED,
+    # Its text is the correction's, where there is one.
+    """
+    CREATE VIEW transcripts_said AS
+    SELECT said.id, COALESCE(made.text, said.text) AS text,
+        's' || said.session_id AS place
+    FROM transcripts_utterance said LEFT JOIN transcripts_correction made
+    ON made.utterance_id = said.id AND made.is_current
+    """,
+    _SQLITE_SAID,
+    """
+    CREATE TRIGGER transcripts_search_update
+    AFTER UPDATE OF text ON transcripts_utterance
+    WHEN old.text != new.text AND NOT EXISTS (
+        SELECT 1 FROM transcripts_correction
+        WHERE is_current AND utterance_id = new.id
+    ) BEGIN
+        INSERT INTO transcripts_search (transcripts_search, rowid, text, place)
+        SELECT 'delete', old.id, old.text, 's' || old.session_id
+        WHERE old.text != '';
+        INSERT INTO transcripts_search (rowid, text, place)
+        SELECT new.id, new.text, 's' || new.session_id WHERE new.text != '';
+    END
+    """,
+    # Its corrections may go before it or after it.
+    """
+    CREATE TRIGGER transcripts_search_delete AFTER DELETE ON transcripts_utterance
+    BEGIN
+        INSERT INTO transcripts_search (transcripts_search, rowid, text, place)
+        SELECT 'delete', old.id, gone.text, 's' || old.session_id FROM (
+            SELECT COALESCE((
+                SELECT text FROM transcripts_correction
+                WHERE is_current AND utterance_id = old.id
+            ), old.text) AS text
+        ) gone WHERE gone.text != '';
+    END
+    """,
+    f"""
+    CREATE TRIGGER transcripts_corrected_insert AFTER INSERT ON transcripts_correction
+    WHEN new.is_current BEGIN
+    {_sqlite_swap("new", gone="said.text", come="new.text")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER transcripts_corrected_update
+    AFTER UPDATE OF text, is_current ON transcripts_correction BEGIN
+    {_sqlite_swap("old", gone="old.text", come="said.text", when="old.is_current")}
+    {_sqlite_swap("new", gone="said.text", come="new.text", when="new.is_current")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER transcripts_corrected_delete AFTER DELETE ON transcripts_correction
+    WHEN old.is_current BEGIN
+    {_sqlite_swap("old", gone="old.text", come="said.text")}
+    END
+    """,
+)
+
+# Corrections that were there before: the index holds what they replaced.
+_SQLITE_RETOLD = (
+    """
+    INSERT INTO transcripts_search (transcripts_search, rowid, text, place)
+    SELECT 'delete', said.id, said.text, 's' || said.session_id
+    FROM transcripts_utterance said JOIN transcripts_correction made
+    ON made.utterance_id = said.id WHERE made.is_current AND said.text != ''
+    """,
+    """
+    INSERT INTO transcripts_search (rowid, text, place)
+    SELECT said.id, made.text, 's' || said.session_id
+    FROM transcripts_utterance said JOIN transcripts_correction made
+    ON made.utterance_id = said.id WHERE made.is_current
+    """,
+)
 
 _POSTGRESQL_GONE = (
     "DROP TRIGGER IF EXISTS transcripts_search ON transcripts_utterance",
@@ -136,14 +240,72 @@ _POSTGRESQL = (
     """,
 )
 
+_POSTGRESQL_UNFOLLOWED = (
+    "DROP TRIGGER IF EXISTS transcripts_corrected ON transcripts_correction",
+    "DROP FUNCTION IF EXISTS transcripts_corrected()",
+)
+_POSTGRESQL_FOLLOWED = (
+    *_POSTGRESQL_UNFOLLOWED,
+    """
+    CREATE OR REPLACE FUNCTION transcripts_search() RETURNS trigger AS $$
+    BEGIN
+        new.search := transcripts_vector(
+            COALESCE((
+                SELECT text FROM transcripts_correction
+                WHERE is_current AND utterance_id = new.id
+            ), new.text), new.language
+        );
+        RETURN new;
+    END
+    $$ LANGUAGE plpgsql
+    """,
+    # A line that is written anew looks for its correction.
+    """
+    CREATE FUNCTION transcripts_corrected() RETURNS trigger AS $$
+    BEGIN
+        UPDATE transcripts_utterance SET text = text
+        WHERE id = COALESCE(new.utterance_id, old.utterance_id);
+        RETURN NULL;
+    END
+    $$ LANGUAGE plpgsql
+    """,
+    """
+    CREATE TRIGGER transcripts_corrected
+    AFTER INSERT OR DELETE OR UPDATE OF text, is_current ON transcripts_correction
+    FOR EACH ROW EXECUTE FUNCTION transcripts_corrected()
+    """,
+)
+_RETOLD = """
+    UPDATE transcripts_utterance SET text = text
+    WHERE id IN (SELECT utterance_id FROM transcripts_correction WHERE is_current)
+"""
+
 
 def build(connection: BaseDatabaseWrapper) -> None:
     """The index, of all that is there; one that was there before is replaced."""
+    has_corrections = CORRECTIONS in connection.introspection.table_names()
+    if has_corrections:
+        _run(connection, {"sqlite": _SQLITE_UNFOLLOWED, "postgresql": ()})
     _run(connection, {"sqlite": _SQLITE, "postgresql": _POSTGRESQL})
+    if has_corrections:
+        follow_corrections(connection)
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
     _run(connection, {"sqlite": _SQLITE_GONE, "postgresql": _POSTGRESQL_GONE})
+
+
+def follow_corrections(connection: BaseDatabaseWrapper) -> None:
+    """From here on the index knows lines as they were corrected."""
+    _run(connection, {"sqlite": _SQLITE_FOLLOWED, "postgresql": _POSTGRESQL_FOLLOWED})
+    _run(connection, {"sqlite": _SQLITE_RETOLD, "postgresql": (_RETOLD,)})
+
+
+def unfollow_corrections(connection: BaseDatabaseWrapper) -> None:
+    """The index as it was before there were corrections."""
+    gone = {"sqlite": _SQLITE_UNFOLLOWED, "postgresql": _POSTGRESQL_UNFOLLOWED}
+    _run(connection, gone)
+    _run(connection, {"sqlite": _SQLITE, "postgresql": _POSTGRESQL})
 
 
 def _run(

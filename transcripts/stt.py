@@ -52,10 +52,11 @@ class Engine(Protocol):
 
 
 class WhisperEngine:
-    """faster-whisper from a local folder."""
+    """faster-whisper from a local folder: of STT_MODEL, which may be downloaded, or of
+    another model that is there already."""
 
-    def __init__(self) -> None:
-        found = weights.fetch()
+    def __init__(self, model: str = "") -> None:
+        found = weights.locate(model) if model else weights.fetch()
         self.name, self.demo = found.name, found.demo
         self._model = _load(found)
         self._languages = frozenset(self._model.supported_languages)

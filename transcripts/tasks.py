@@ -1,4 +1,5 @@
-"""What django-q calls in an stt worker: doorbells. The work is found in the tables."""
+"""What django-q calls: doorbells, of stt workers mostly. The work is found in the
+tables."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import structlog
 from django_q.conf import Conf
 
 from sessions import measures
-from transcripts import doorbell, keeper, partials, utterances, workers
+from sessions.models import VoiceSession
+from transcripts import again, archive, doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
 from transcripts.stt import Engine
 from transcripts.utterances import Claim
@@ -42,6 +44,9 @@ def drain() -> int:
         while time.monotonic() < until:
             claim = utterances.claim(workers.identity())
             if claim is None:
+                # Only while nobody waits: what is being said comes before what was.
+                if again.one(workers.identity(), engine):
+                    continue
                 return done
             try:
                 done += _transcribe(claim, engine)
@@ -84,6 +89,14 @@ def partial(participant_id: int) -> bool:
 def pulse() -> str:
     """Tell how this worker is, and look for a model that was missing."""
     return keeper.pulse().state
+
+
+def archive_again(session_id: int) -> bool:
+    """Store a transcript that people have changed (media queue)."""
+    try:
+        return archive.store(session_id)
+    except VoiceSession.DoesNotExist:  # deleted meanwhile
+        return True
 
 
 def _transcribe(claim: Claim, engine: Engine) -> bool:

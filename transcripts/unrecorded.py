@@ -10,13 +10,13 @@ from __future__ import annotations
 import structlog
 from django.db import transaction
 
-from sessions import deletion
+from sessions import bookmarks, deletion
 from sessions.models import SessionEvent, State, VoiceSession
 from transcripts.models import Utterance
 
 log = structlog.get_logger(__name__)
 
-SPOKEN_EVENTS = ("utterance", "tone", "notice", "note")
+SPOKEN_EVENTS = ("utterance", "utterance.corrected", "tone", "notice", "note")
 
 
 def forget(session_id: int) -> bool:
@@ -27,6 +27,7 @@ def forget(session_id: int) -> bool:
         session = VoiceSession.objects.select_for_update().get(pk=session_id)
         if session.record:
             return True
+        bookmarks.forget_session(session)
         said, _ = Utterance.objects.filter(session=session).delete()
         events = SessionEvent.objects.filter(session=session, type__in=SPOKEN_EVENTS)
         told, _ = events.delete()

@@ -18,13 +18,13 @@ from django.db import transaction
 from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
-from sessions import events
+from sessions import events, optout
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.models import Participant, State, VoiceSession
 from transcripts import doorbell, lines, workers
 from transcripts.claims import Claim, claim
 from transcripts.exports import Line
-from transcripts.models import Utterance, UtteranceState
+from transcripts.models import Correction, Utterance, UtteranceState
 from transcripts.recognised import Recognised
 
 __all__ = [
@@ -105,6 +105,9 @@ def record(spoken: Spoken) -> None:
     rows of the same participant already is not kept a second time.
     """
     with transaction.atomic():
+        if _is_unwanted(spoken):
+            log.info("utterance.opted_out", session=spoken.session_id)
+            return
         if _is_covered(spoken):
             log.info("utterance.heard_again", session=spoken.session_id)
             return
@@ -136,6 +139,12 @@ def write(line: Scripted) -> None:
             finished_at=timezone.now(),
         )
         events.append(line.session_id, "utterance", lines.event_of(row))
+
+
+def _is_unwanted(spoken: Spoken) -> bool:
+    """Whether they have asked meanwhile not to be written down."""
+    people = Participant.objects.filter(pk=spoken.participant_id)
+    return people.exclude(opted_out_at=None).exists()
 
 
 def _is_covered(spoken: Spoken) -> bool:
@@ -289,10 +298,18 @@ def unfinished(session_id: int) -> int:
 
 
 def of_session(session_id: int) -> list[Line]:
-    """The lines of a session's transcript, by their start."""
+    """The lines of a session's transcript, by their start, as people corrected them."""
     rows = Utterance.objects.filter(session=session_id, state=UtteranceState.DONE)
-    rows = rows.select_related("participant").defer("audio").order_by("start", "pk")
-    return [lines.line(row) for row in rows]
+    rows = rows.select_related("participant__merged_into").defer("audio")
+    made = Correction.objects.filter(utterance__session=session_id, is_current=True)
+    corrected = dict(made.order_by().values_list("utterance", "text"))
+    said = [
+        lines.line(row, corrected=corrected.get(row.pk))
+        for row in rows.order_by("start", "pk")
+    ]
+    unrecorded = [lines.unrecorded(one) for one in optout.absent(session_id)]
+    # Stable: in their place among what was said.
+    return sorted([*said, *unrecorded], key=lambda one: one.start_ms)
 
 
 def _held(utterance_id: int, token: str) -> Any:

@@ -54,15 +54,17 @@ class Weights:
     demo: bool = False
 
 
-def locate() -> Weights:
-    """The folder that `STT_MODEL` means. Raises ModelMissingError; fetches nothing."""
-    folder = _folder()
-    lacking = lacks(folder, name=settings.STT_MODEL)
+def locate(model: str = "") -> Weights:
+    """The folder of a model, of `STT_MODEL` where none is named. Raises
+    ModelMissingError; fetches nothing."""
+    model = model or settings.STT_MODEL
+    folder = _folder(model)
+    lacking = lacks(folder, name=model)
     if lacking:
-        message = f"Speech model {settings.STT_MODEL!r}: {lacking}."
+        message = f"Speech model {model!r}: {lacking}."
         raise ModelMissingError(message, folder=folder)
     card = _card(folder)
-    name = card.get("name") or (settings.STT_MODEL if is_size() else folder.name)
+    name = card.get("name") or (model if is_size(model) else folder.name)
     return Weights(folder, name=str(name), demo=card.get("demo") is True)
 
 
@@ -76,15 +78,15 @@ def fetch() -> Weights:
     except ModelMissingError:
         if not (is_size() and settings.STT_DOWNLOAD):
             raise
-    _download(settings.STT_MODEL, _folder())
+    _download(settings.STT_MODEL, _folder(settings.STT_MODEL))
     return locate()
 
 
-def is_size() -> bool:
-    """Whether STT_MODEL is a size faster-whisper knows, and not a folder of ours."""
+def is_size(model: str = "") -> bool:
+    """Whether it is a size faster-whisper knows, and not a folder of ours."""
     from faster_whisper import available_models
 
-    return settings.STT_MODEL in available_models()
+    return (model or settings.STT_MODEL) in available_models()
 
 
 def lacks(folder: Path, *, name: str = "") -> str:
@@ -100,9 +102,8 @@ def lacks(folder: Path, *, name: str = "") -> str:
     return f"its folder lacks {', '.join(missing)}" if missing else ""
 
 
-def _folder() -> Path:
-    model: str = settings.STT_MODEL
-    if is_size():
+def _folder(model: str) -> Path:
+    if is_size(model):
         return Path(settings.STT_MODELS_DIR) / model
     beside = Path(settings.BASE_DIR) / model
     if beside.exists() or os.sep in model or "/" in model:

@@ -11,11 +11,13 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from bot.api import router as calls_router
+from sessions.additions import router as additions_router
 from sessions.api import router as sessions_router
 from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
 from sessions.waveforms import router as waveforms_router
 from transcripts.api import router as transcripts_router
+from transcripts.privacyapi import router as privacy_router
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +26,8 @@ api.add_router("/sessions", sessions_router)
 api.add_router("/sessions", downloads_router)
 api.add_router("/sessions", waveforms_router)
 api.add_router("/sessions", transcripts_router)
+api.add_router("/sessions", additions_router)
+api.add_router("/sessions", privacy_router)
 api.add_router("/calls", calls_router)
 
 

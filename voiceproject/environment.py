@@ -33,6 +33,21 @@ def envnumbers(name: str, default: str) -> list[int]:
     return [int(one) for one in found]
 
 
+def envdays(name: str, default: str, *, of: tuple[str, ...]) -> dict[str, int]:
+    """Days by name: `masters=30,chunks=1`. A name that is not there has none."""
+    found: dict[str, int] = {}
+    for part in envlist(name, default):
+        kind, _, days = part.partition("=")
+        if kind.strip() not in of or not days.strip().isdecimal():
+            known = ", ".join(of)
+            raise ImproperlyConfigured(
+                f"{name}: {part!r} is not a number of days, as in masters=30, of one "
+                f"of {known}."
+            )
+        found[kind.strip()] = int(days)
+    return found
+
+
 def envfloat(name: str, default: float, *, least: float = 0.0) -> float:
     value = _number(name, str(default), float)
     return _at_least(name, value, least)

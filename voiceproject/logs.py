@@ -1,11 +1,15 @@
-"""What is left out of the log: tracebacks of what is no fault of ours.
+"""The log: how its lines look, and what is left out of it.
 
+That is what holds words, names and tokens, and tracebacks of what is no fault of ours:
 discord.py writes one for each broken connection, and tries again by itself.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
+
+import structlog
 
 NETWORK = (OSError, TimeoutError)
 """aiohttp's client errors for a connection are OSErrors too."""
@@ -22,3 +26,65 @@ class NetworkIsNoFault(logging.Filter):
             record.args = ()
             record.exc_info = record.exc_text = None
         return True
+
+
+_SHARED_PROCESSORS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def configured(*, level: str, as_json: bool) -> dict[str, Any]:
+    """Django's LOGGING; structlog is told the same."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED_PROCESSORS,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processor": (
+                    structlog.processors.JSONRenderer()
+                    if as_json
+                    # Plain: a traceback with locals would hold names, words and tokens.
+                    else structlog.dev.ConsoleRenderer(
+                        colors=False, exception_formatter=structlog.dev.plain_traceback
+                    )
+                ),
+                "foreign_pre_chain": _SHARED_PROCESSORS,
+            }
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "structured",
+                "filters": ["network"],
+            }
+        },
+        "filters": {"network": {"()": "voiceproject.logs.NetworkIsNoFault"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # One line per request and frame is noise; their warnings are kept.
+            "daphne": {"level": "WARNING"},
+            "django.channels.server": {"level": "WARNING"},
+            "django.request": {"level": "ERROR"},
+            # A traceback for each stranger who names another host fills the disk.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
+            "django-q": {"level": "WARNING"},
+            "discord": {"level": "WARNING"},  # our own lines tell the same, once
+            "piper": {"level": "WARNING"},  # its DEBUG lines hold what is said
+        },
+    }

@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
-import structlog
 
+from voiceproject import logs
+from voiceproject.console import UNFOLD as ADMIN_LOOKS
 from voiceproject.environment import (
     BASE_DIR,
     envbool,
     envchoice,
+    envdays,
     envfloat,
     envint,
     envlist,
@@ -60,16 +62,24 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 SECURE_REFERRER_POLICY = "same-origin"
+# So many proxies stand before us, each adding an address to X-Forwarded-For.
+TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 INSTALLED_APPS = [
+    "unfold",  # before Django's admin, whose site and templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.discord",
     "channels",
+    "django_htmx",
     "django_q",
     "ninja",
     "sessions.apps.SessionsConfig",
@@ -87,7 +97,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -105,6 +117,8 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
+
+UNFOLD = ADMIN_LOOKS  # django-unfold's settings have a module of their own
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
@@ -215,6 +229,33 @@ if REDIS_URL:
 else:
     Q_CLUSTER["orm"] = "default"
 
+# --- people -----------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator")
+]
+ACCOUNT_ADAPTER = "sessions.signin.adapters.Accounts"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+SOCIALACCOUNT_ADAPTER = "sessions.signin.adapters.DiscordAccounts"
+SOCIALACCOUNT_PROVIDERS = {
+    "discord": {"provider_class": "sessions.signin.discord.Discord"}
+}
+# Whether whoever finds the page may make an account with a password.
+OPEN_SIGN_UP = envbool("OPEN_SIGN_UP", default=False)
+# "Sign in with Discord", where there is a client id. The test server has another URL.
+DISCORD_CLIENT_ID = envstr("DISCORD_CLIENT_ID", "")
+DISCORD_CLIENT_SECRET = envsecret("DISCORD_CLIENT_SECRET", "")
+DISCORD_OAUTH_URL = envstr("DISCORD_OAUTH_URL", "https://discord.com").rstrip("/")
+# Days for which it is believed which Discord servers somebody manages.
+GUILDS_KEPT_DAYS = envint("GUILDS_KEPT_DAYS", 7, least=1)
+# Days that it is known who looked at the sessions of others; 0: for ever.
+AUDIT_KEEP_DAYS = envint("AUDIT_KEEP_DAYS", 365)
+
 # --- sessions ---------------------------------------------------------------------
 
 # What listens to every capture: callables(track) -> Sink | None, in order.
@@ -223,22 +264,49 @@ CAPTURE_SINKS = [
     "sessions.capture.recorder.record",
     "transcripts.live.listen",
     "transcripts.tones.listen",
+    "sessions.capture.levels.listen",
 ]
 # Who keeps words of a session beside the database: callable(session) that deletes them.
 FORGETTERS = ["bot.discord.text.lines.forget_session"]
+# The same for one person: callable(participant), when they are erased there.
+PERSON_FORGETTERS = ["bot.forgetting.forget_person"]
+# And for one person wherever they are known: callable(keys, before=) -> all is gone.
+SUBJECT_FORGETTERS = [
+    "bot.forgetting.forget_subject",
+    "transcripts.forgetting.forget_account",
+    "transcripts.reporting.forget_subject",
+]
+# Who deletes what was kept long enough: callables(now=) -> how much, in order.
+RETAINERS = [
+    "sessions.retention.sweep",
+    "sessions.retention.sweep_sound",
+    "transcripts.expiring.sweep",
+]
+# Who is told when a session is ready: callables(session id).
+WHEN_READY = ["transcripts.reporting.ring", "transcripts.forgetting.when_ready"]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
 # Whether what arrived is kept too, lossless, beside the MP3s.
 KEEP_ORIGINALS = envbool("KEEP_ORIGINALS", default=False)
-# Days that chunks and fragments are kept beside a master; 0: as long as the session.
+# Days after the end; 0: as long as the session. What is left of a voice goes with its
+# master; words have days of their own.
 KEEP_ORIGINALS_DAYS = envint("KEEP_ORIGINALS_DAYS", 30)
 KEEP_CHUNKS_DAYS = envint("KEEP_CHUNKS_DAYS", 7)
 KEEP_FRAGMENTS_DAYS = envint("KEEP_FRAGMENTS_DAYS", 90)
+KEEP_MASTERS_DAYS = envint("KEEP_MASTERS_DAYS", 0)
+KEEP_TRANSCRIPTS_DAYS = envint("KEEP_TRANSCRIPTS_DAYS", 0)
+# The same for one source alone, where it is not as for all: `masters=30,chunks=1`.
+_KINDS = ("originals", "chunks", "fragments", "masters", "transcripts")
+KEEP_BROWSER_DAYS = envdays("KEEP_BROWSER_DAYS", "", of=_KINDS)
+KEEP_DISCORD_DAYS = envdays("KEEP_DISCORD_DAYS", "", of=_KINDS)
+KEEP_PHONE_DAYS = envdays("KEEP_PHONE_DAYS", "", of=_KINDS)
 # How loud the master is (EBU R128), and its highest true peak.
 LOUDNESS_LUFS = envfloat("LOUDNESS_LUFS", -16.0, least=-40.0)
 LOUDNESS_DBTP = envfloat("LOUDNESS_DBTP", -1.5, least=-20.0)
 # Who knows how far the text is: callable(session id) -> dict for the page.
 SPEECH_STATE = "transcripts.progress.speech_state"
+# Who finds what was said: callable(words, sessions=, most=) -> hits for the dashboard.
+SEARCH = "transcripts.search.search"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
@@ -263,6 +331,22 @@ S3_CHECKSUMS = envchoice(
     "S3_CHECKSUMS", "when_supported", of=("when_supported", "when_required")
 )
 DOWNLOAD_LINK_S = envint("DOWNLOAD_LINK_S", 3600, least=1)
+
+# --- reports: a mail when a session is ready -----------------------------------------
+
+REPORT_EMAILS = envbool("REPORT_EMAILS", default=True)
+# Django's: smtp sends, console writes to the log of the worker.
+EMAIL_BACKEND = envstr(
+    "EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend"
+)
+EMAIL_HOST = envstr("EMAIL_HOST", "localhost")
+EMAIL_PORT = envint("EMAIL_PORT", 25, least=1)
+EMAIL_HOST_USER = envstr("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = envsecret("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = envbool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = envbool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = envint("EMAIL_TIMEOUT", 20, least=1)
+DEFAULT_FROM_EMAIL = envstr("DEFAULT_FROM_EMAIL", "parley@localhost")
 
 # --- listening --------------------------------------------------------------------
 
@@ -321,6 +405,8 @@ CALL_APOLOGY = envtexts("CALL_APOLOGY", "")
 CALL_GOODBYE = envtexts("CALL_GOODBYE", "")
 # A caller's "Hello?" would otherwise cut off that the call is recorded.
 CALL_GREETING_INTERRUPTIBLE = envbool("CALL_GREETING_INTERRUPTIBLE", default=False)
+# The key that ends the recording of a caller; the call goes on. Empty: none does.
+PHONE_OPTOUT_DIGIT = envchoice("PHONE_OPTOUT_DIGIT", "9", of=("", *"0123456789*#ABCD"))
 # Where the bot process says how it is.
 BOT_HEALTH_HOST = envstr("BOT_HEALTH_HOST", "127.0.0.1")
 BOT_HEALTH_PORT = envint("BOT_HEALTH_PORT", 8080)
@@ -400,59 +486,4 @@ if METRICS_TOKEN:
 
 LOG_LEVEL = envchoice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_JSON = envbool("LOG_JSON", default=False)
-_SHARED_PROCESSORS: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "structured": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": (
-                structlog.processors.JSONRenderer()
-                if LOG_JSON
-                # Plain: a traceback with locals would hold names, words and tokens.
-                else structlog.dev.ConsoleRenderer(
-                    colors=False, exception_formatter=structlog.dev.plain_traceback
-                )
-            ),
-            "foreign_pre_chain": _SHARED_PROCESSORS,
-        }
-    },
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "structured",
-            "filters": ["network"],
-        }
-    },
-    "filters": {"network": {"()": "voiceproject.logs.NetworkIsNoFault"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        # One line per request and frame is noise; their warnings are kept.
-        "daphne": {"level": "WARNING"},
-        "django.channels.server": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},
-        # A traceback for each stranger who names another host fills the disk.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "faster_whisper": {"level": "WARNING"},  # its INFO lines hold what was said
-        "django-q": {"level": "WARNING"},
-        "discord": {"level": "WARNING"},  # our own lines tell the same, once
-        "piper": {"level": "WARNING"},  # its DEBUG lines hold what is said
-    },
-}
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        *_SHARED_PROCESSORS,
-        structlog.processors.format_exc_info,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    wrapper_class=structlog.stdlib.BoundLogger,
-    cache_logger_on_first_use=True,
-)
+LOGGING = logs.configured(level=LOG_LEVEL, as_json=LOG_JSON)

@@ -179,6 +179,8 @@ class ParleyBot(commands.AutoShardedBot):
             await asyncio.sleep(REFRESH_EVERY_S)
             try:
                 await database_sync_to_async(self.admission.refresh)()
+                for call in self.operator.calls:
+                    call.note_unrecorded(*call.people())
             except Exception:
                 # A database that is away: the list in memory is still held.
                 log.warning("discord.optouts_unread", exc_info=True)

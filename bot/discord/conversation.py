@@ -21,6 +21,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
+from bot.discord import unrecorded
 from bot.discord.countdown import Countdown
 from bot.discord.dave import SILENCE
 from bot.discord.guild import deeds
@@ -216,6 +217,19 @@ class Conversation:
                 lambda: self._tell_ended(self, "inactivity"),
                 since=lambda: self._spoken_at,
             )
+
+        self.note_unrecorded(*self.people())
+
+    def note_unrecorded(self, *users: int) -> None:
+        """Whoever of them is not recorded, the transcript says so."""
+        if self.is_begun and not self.is_closed:
+            noting = unrecorded.note(
+                self.session,
+                users,
+                admission=self._shared.admission,
+                name_of=self._name_of,
+            )
+            self.works.run(noting, name="discord.unrecorded")
 
     def say(self, notice: Notice) -> None:
         if self._chat is not None:

@@ -97,6 +97,9 @@ class Desk:
         change = optouts.opt_out if is_out else optouts.opt_in
         await database_sync_to_async(change)(user_id)
         await database_sync_to_async(self.admission.refresh)()
+        for call in self.operator.calls:
+            if user_id in call.people():
+                call.note_unrecorded(user_id)
 
 
 def locale_of(asked: Context | Interaction) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -38,4 +39,5 @@ class Eraser:
     async def erase(self, user_id: int) -> Erased:
         """Take somebody's wish, and do at once what can be done."""
         await aside(erasing.ask, user_id)
-        return await self.go_on(user_id)
+        receipt = await aside(erasing.receipt_of, user_id)
+        return replace(await self.go_on(user_id), receipt_url=receipt)

@@ -19,10 +19,11 @@ from django.utils import timezone
 from bot.discord.guild import deeds
 from bot.discord.text import lines
 from bot.models import Erasure
-from sessions import events, participants, queue
+from sessions import addresses, bookmarks, participants, queue
 from sessions.models import ERASED, Participant, Source, VoiceSession
+from sessions.models import Erasure as Receipt
 from sessions.storage import StorageError
-from transcripts import erasing
+from transcripts import erasing, forgetting
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Erased:
     """Not over yet, or somebody is at their files: gone on with later."""
     refused: int = 0
     """Storage, or the disk, did not answer: as well."""
+    receipt_url: str = ""
 
 
 def concerned(user_id: int) -> int:
@@ -47,11 +49,31 @@ def concerned(user_id: int) -> int:
 
 
 def ask(user_id: int, *, now: datetime | None = None) -> None:
-    """From here on it is going to be done, whatever happens to this process."""
+    """From here on it is going to be done, whatever happens to this process. There is
+    a receipt of it, whose address `receipt_of` knows."""
     Erasure.objects.update_or_create(
         user_id=str(user_id), defaults={"asked_at": now or timezone.now()}
     )
+    if _receipt(user_id) is None:
+        forgetting.ask(forgetting.of_discord(str(user_id)), road=Receipt.Road.DISCORD)
     log.info("erasure.asked")
+
+
+def receipt_of(user_id: int) -> str:
+    """Where the receipt of a wish is, while it is not done; "" where there is none."""
+    found = _receipt(user_id)
+    return addresses.absolute(f"/receipt/{found.public_id}") if found else ""
+
+
+def _receipt(user_id: int | str) -> Receipt | None:
+    waiting = Receipt.objects.filter(
+        road=Receipt.Road.DISCORD, state=Receipt.State.WAITING
+    )
+    key = _key(user_id)
+    for one in waiting:
+        if key in forgetting.subject_of(one).keys:
+            return one
+    return None
 
 
 def go_on(user_id: int | None = None) -> Erased:
@@ -83,12 +105,14 @@ def _fulfil(wish: Erasure) -> Erased:
         else:
             gone += is_gone
             waiting += not is_gone
-    events.forget_notes(key, before=until)
+    bookmarks.forget_author(key, before=until)
     asking = queue.forget_user(Source.DISCORD, wish.user_id, before=until)
     asked = deeds.forget_user(wish.user_id, before=until)
     if not (waiting or refused or asking or asked):
         # One that was asked for again meanwhile stays.
         Erasure.objects.filter(pk=wish.pk, asked_at=until).delete()
+        if (receipt := _receipt(wish.user_id)) is not None:
+            forgetting.conclude(receipt)
         log.info("erasure.done", sessions=gone)
     return Erased(gone, max(waiting, asked), refused)
 

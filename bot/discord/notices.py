@@ -27,6 +27,7 @@ class Notice(StrEnum):
     PANEL_UNRECORDED = "panel.unrecorded"
     PANEL_SINCE = "panel.since"
     PANEL_KEPT_FOREVER = "panel.kept_forever"
+    PANEL_KEPT_DAYS = "panel.kept_days"
     PANEL_ENCRYPTED = "panel.encrypted"
     PANEL_STOP = "panel.stop"
     PANEL_OPTOUT = "panel.optout"
@@ -86,6 +87,7 @@ class Notice(StrEnum):
     ERASE_EXPIRED = "erase.expired"
     ERASE_LATER = "erase.later"
     ERASE_LEFT = "erase.left"
+    ERASE_RECEIPT = "erase.receipt"
 
     PRIVACY_TEXT = "privacy.text"
 

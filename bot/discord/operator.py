@@ -201,6 +201,8 @@ class Operator:
 
     def _came(self, call: Conversation, member: Member) -> None:
         if call.is_begun:
+            if not member.bot:
+                call.note_unrecorded(member.id)
             if not member.bot and (panel := self._endings.panel_of(call)):
                 call.works.start(panel.greet(member), name="discord.greet")
         elif call.is_waiting and member.id == call.user_id:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from bot.discord.faults import FAULTS, is_final, said
 from bot.discord.guild import deeds
 from bot.discord.notices import Notice, reason, text
+from bot.discord.retained import retained
 from bot.discord.text.buttons import OptOutButton, StopButton
 from sessions import addresses
 from sessions.background import spawn
@@ -182,7 +183,7 @@ class Panel:
         if session.record:
             lines = [
                 self._text(Notice.PANEL_RECORDED, since=since, who=who),
-                self._text(Notice.PANEL_KEPT_FOREVER),
+                retained(self._call.locale),
             ]
         else:
             lines = [

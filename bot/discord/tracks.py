@@ -24,6 +24,7 @@ from sessions.capture.packets import PacketCapture
 from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
 from sessions.capture.turns import Inbox, turns
+from sessions.consent import BY_NOTICE
 from sessions.errors import VoiceError
 from transcripts import live
 
@@ -147,6 +148,7 @@ class DiscordTracks:
             name=self._name_of(speaker.user),
             connection=speaker.connection,
             was_heard=True,
+            consent_to=BY_NOTICE,
         )
 
     def _hold(self, speaker: _Speaker, person: Participant) -> Held[PacketCapture]:
@@ -158,7 +160,14 @@ class DiscordTracks:
             sinks=open_sinks(track),
             read_to=self._read_to,
         )
-        held = Held(capture, self._stopped, speaker.connection)
+
+        async def stopped(why: Stop) -> None:
+            if why is Stop.OPTED_OUT:  # one of them; the others go on
+                await self.left(speaker.user)
+            else:
+                await self._stopped(why)
+
+        held = Held(capture, stopped, speaker.connection)
         registry().add(held)
         return held
 

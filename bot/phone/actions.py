@@ -62,5 +62,10 @@ class HangUp:
     says: Prompt | None = None
 
 
-Action = Say | PlayFiller | StopSpeaking | StopAnswering | Ask | HangUp
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """Take nothing of the caller's any more; the call goes on."""
+
+
+Action = Say | PlayFiller | StopSpeaking | StopAnswering | Ask | HangUp | OptOut
 Actions = tuple[Action, ...]

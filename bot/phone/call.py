@@ -19,6 +19,7 @@ from bot.phone.actions import (
     Actions,
     Ask,
     HangUp,
+    OptOut,
     PlayFiller,
     Reason,
     Say,
@@ -50,6 +51,9 @@ class Rules:
     silence_s: float = 10.0
     filler_delay_s: float = 3.0
     max_s: float = 14400.0
+    optout_digit: str = ""
+    """The key that ends the caller's recording; "" is none. Where somebody answers,
+    it counts only in the greeting: behind it, it is part of a number."""
 
 
 class Timer(StrEnum):
@@ -80,6 +84,7 @@ class Call:
         self._was_filled = False
         self._digits = ""
         self._digits_until_s = now
+        self._is_opted_out = False
 
     @classmethod
     def resumed(cls, saved: Saved, rules: Rules, *, now: float, at_ms: int) -> Call:
@@ -198,11 +203,19 @@ class Call:
             return ()
         self._was_prompted = False
         self._quiet_since_s = max(self._quiet_since_s, now)
+        if self._opts_out(digit):
+            self._is_opted_out = True
+            return (OptOut(), Say(Prompt.OPTED_OUT))
         if not self._rules.answers:
             return ()
         self._digits = (self._digits + digit)[:DIGITS_MAX]
         self._digits_until_s = now if digit == "#" else now + DIGITS_PAUSE_S
         return (*self._interrupt(now, "digit"), *self._ask_if_due(now))
+
+    def _opts_out(self, digit: str) -> bool:
+        rules = self._rules
+        is_told = self.state in (State.CONNECTED, State.GREETING) or not rules.answers
+        return digit == rules.optout_digit and is_told and not self._is_opted_out
 
     # --- what we say ----------------------------------------------------------------
 
@@ -293,6 +306,8 @@ class Call:
                 return Timer.FILLER, self._asked_at_s + rules.filler_delay_s
         if self.state is not State.LISTENING or not rules.answers:
             return None
+        if self._is_opted_out:
+            return None  # they are not heard: that is no silence
         if self._digits and speech_s is None:
             return Timer.DIGITS, self._digits_until_s
         if not rules.silence_s:

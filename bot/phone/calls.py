@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bot.models import Call
-from sessions import events, names, opening
+from sessions import access, events, names, opening
 from sessions.errors import VoiceError
 from sessions.models import Source, VoiceSession
 
@@ -144,11 +144,27 @@ def ended(uuid: UUID, *, reason: str) -> None:
     calls.update(ended_at=timezone.now(), end_reason=reason)
 
 
+@transaction.atomic
+def forget_caller(session_id: int) -> None:
+    """Who called, what was known of them and which keys they pressed; that somebody
+    called stays."""
+    calls = Call.objects.filter(session=session_id)
+    calls.update(caller="", metadata={})
+    VoiceSession.objects.filter(pk=session_id).update(user_id="", title="Call")
+    events.forget_types(session_id, ("digit",))
+
+
+def forget_number(number: str, *, before: datetime) -> None:
+    """Calls of a number that came to nothing."""
+    calls = Call.objects.filter(caller=number, created_at__lte=before)
+    calls.filter(session=None).delete()
+
+
 def for_caller(uuid: UUID, *, user: AbstractBaseUser | None) -> Call:
     """A call that this user may see. Raises UnknownCallError for any other."""
     call = Call.objects.select_related("session").filter(uuid=uuid).first()
     if call is None or user is None:
         raise UnknownCallError
-    if call.registered_by_id == user.pk or bool(getattr(user, "is_staff", False)):
+    if call.registered_by_id == user.pk or access.is_moderator(user):
         return call
     raise UnknownCallError

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,6 +33,8 @@ from sessions.background import cancel_and_wait, spawn
 from sessions.capture.registry import Stop, registry
 from sessions.errors import VoiceError
 from sessions.feed import feed
+from sessions.models import Erasure
+from transcripts import forgetting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -168,6 +170,9 @@ class Conversation:
 
     def _new_machine(self, saved: Saved | None) -> Call:
         now, rules, at_ms = self._clock(), self._talking.rules, self._at_ms()
+        if self._tracks.is_dropped:
+            # They are not heard: silence is not held against them.
+            rules = replace(rules, silence_s=0.0, optout_digit="")
         if saved is None:
             return Call(rules, now=now, at_ms=at_ms)
         return Call.resumed(saved, rules, now=now, at_ms=at_ms)
@@ -283,6 +288,8 @@ class Conversation:
                 turns.stop_speaking()
             case actions.StopAnswering():
                 turns.stop_answering()
+            case actions.OptOut():
+                self._drop_caller()
             case actions.Ask(text, history):
                 turns.ask(text, _for_responder(history))
             case actions.HangUp(reason, says):
@@ -292,6 +299,13 @@ class Conversation:
                     self._finish(reason)
                 else:
                     turns.say(self._words(says))
+
+    def _drop_caller(self) -> None:
+        """Nothing more of theirs is taken, and what they said goes."""
+        person = self._tracks.person(Side.CALLER)
+        spawn(self._tracks.drop_caller(), name="call.opted_out")
+        road = Erasure.Road.PHONE
+        self._log.run(lambda: forgetting.forget_here(person, road=road))
 
     def _note(self) -> None:
         """Keep what changed: the log of states, and the dialogue for a resumption."""
@@ -339,6 +353,9 @@ class Conversation:
 
     async def _stopped(self, why: Stop) -> None:
         """The session ends, or this process does: write down what was heard."""
+        if why is Stop.OPTED_OUT:  # asked for elsewhere; the call goes on
+            await self._tracks.drop_caller()
+            return
         self._turns.stop()
         await self._tracks.leave()
         self.line.hang_up()

@@ -22,6 +22,7 @@ class Prompt(StrEnum):
     FILLER = "filler"
     APOLOGY = "apology"
     GOODBYE = "goodbye"
+    OPTED_OUT = "opted_out"
 
 
 RECORDED = {
@@ -39,6 +40,15 @@ NOT_RECORDED = {
     "fr": "Cet appel n'est pas enregistré.",
     "es": "Esta llamada no se graba.",
     "pl": "Ta rozmowa nie jest nagrywana.",
+}
+# Behind the notice, where a key ends the recording.
+OPT_OUT = {
+    "en": "Press {digit} if you do not want to be recorded.",
+    "uk": "Натисніть {digit}, якщо не хочете запису.",
+    "de": "Drücken Sie {digit}, wenn Sie nicht aufgezeichnet werden möchten.",
+    "fr": "Appuyez sur {digit} si vous ne voulez pas être enregistré.",
+    "es": "Pulse {digit} si no quiere que se le grabe.",
+    "pl": "Proszę nacisnąć {digit}, aby nie być nagrywanym.",
 }
 # Where nobody answers, nobody can help either: the greeting is the notice alone.
 UNANSWERED_GREETING = dict.fromkeys(RECORDED, NOTICE_PLACE)
@@ -75,6 +85,14 @@ BUILT_IN: dict[Prompt, dict[str, str]] = {
         "es": "Lo siento, no tengo respuesta. Inténtelo de nuevo, por favor.",
         "pl": "Przepraszam, nie mam odpowiedzi. Proszę spróbować jeszcze raz.",
     },
+    Prompt.OPTED_OUT: {
+        "en": "You are not recorded any more.",
+        "uk": "Вас більше не записують.",
+        "de": "Sie werden nicht mehr aufgezeichnet.",
+        "fr": "Vous n'êtes plus enregistré.",
+        "es": "Ya no se le graba.",
+        "pl": "Nie są już Państwo nagrywani.",
+    },
     Prompt.GOODBYE: {
         "en": "Thank you for calling. Goodbye!",
         "uk": "Дякую за дзвінок. До побачення!",
@@ -92,12 +110,13 @@ class Prompts:
 
     `given` are the settings' texts, by language (`*`: any other); what they do not
     have is said as it is built in. `records` and `answers`: whether the call is
-    recorded, and whether somebody answers.
+    recorded, and whether somebody answers; `optout_digit` the key that ends recording.
     """
 
     given: Mapping[Prompt, Mapping[str, str]] = field(default_factory=dict)
     records: bool = True
     answers: bool = True
+    optout_digit: str = ""
 
     def text(self, prompt: Prompt, *, language: str) -> str:
         """The words of a prompt; "" where nothing is to be said.
@@ -111,6 +130,9 @@ class Prompts:
         if words is None:
             words = _in(self._built_in(prompt), short)
         notice = _in(RECORDED if self.records else NOT_RECORDED, short)
+        if self.records and self.optout_digit:
+            offer = _in(OPT_OUT, short).format(digit=self.optout_digit)
+            notice = f"{notice} {offer}"
         return words.replace(NOTICE_PLACE, notice).strip()
 
     def _built_in(self, prompt: Prompt) -> Mapping[str, str]:

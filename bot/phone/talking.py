@@ -37,7 +37,12 @@ class Talking:
         return self.rules.answers
 
     def words(self, prompt: Prompt, *, language: str, records: bool = True) -> str:
-        prompts = Prompts(self.texts, records=records, answers=self.answers)
+        prompts = Prompts(
+            self.texts,
+            records=records,
+            answers=self.answers,
+            optout_digit=self.rules.optout_digit,
+        )
         return prompts.text(prompt, language=language)
 
     async def prepare(self) -> bool:
@@ -75,6 +80,7 @@ def build_talking() -> Talking:
             silence_s=settings.CALL_SILENCE_S,
             filler_delay_s=settings.FILLER_DELAY_S,
             max_s=settings.CALL_MAX_S,
+            optout_digit=settings.PHONE_OPTOUT_DIGIT,
         ),
         texts={
             Prompt.GREETING: settings.CALL_GREETING,

@@ -20,6 +20,7 @@ from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, registry
 from sessions.capture.sinks import Track, open_sinks
 from sessions.capture.turns import Inbox, turns
+from sessions.consent import BY_GREETING, OptedOutError
 from transcripts import live
 
 if TYPE_CHECKING:
@@ -59,16 +60,24 @@ class CallTracks:
         self._held: Held[Capture] | None = None
         self._ours = OwnTrack(session)
         self._inbound: Inbound | None = None
+        self.is_dropped = False
+        """The caller does not want to be recorded."""
         self._inbox: Inbox[_Came] | None = None
 
     def join(self, caller: str) -> None:
         """Both are in the session. Blocks. Raises SessionEndedError."""
-        self._caller = participants.join(
-            self._session.pk,
-            key=Side.CALLER,
-            name=caller or "Caller",
-            connection=self._connection,
-        )
+        try:
+            self._caller = participants.join(
+                self._session.pk,
+                key=Side.CALLER,
+                name=caller or "Caller",
+                connection=self._connection,
+                consent_to=BY_GREETING,
+            )
+        except OptedOutError:
+            # Dialled again: it is held to what they said before.
+            self._caller = participants.known(self._session.pk, Side.CALLER)
+            self.is_dropped = True
         self._ours.join()
 
     def tell(self, *, stopped: Stopped, speaks: Callable[[float], None]) -> None:
@@ -76,7 +85,8 @@ class CallTracks:
         spoken, whenever it changes."""
         self._stopped = stopped
         self._inbox = Inbox(self._take, of=turns())
-        live.room().watch(self.person(Side.CALLER).pk, speaks)
+        if not self.is_dropped:
+            live.room().watch(self.person(Side.CALLER).pk, speaks)
 
     def person(self, side: Side) -> Participant:
         if side is Side.US:
@@ -94,6 +104,17 @@ class CallTracks:
         """A track for what we say. One that was open is closed."""
         assert self._stopped is not None  # nothing is said before `tell`
         return self._ours.open(rate, stopped=self._stopped)
+
+    async def drop_caller(self) -> None:
+        """Take nothing of the caller's from now on. May be called again."""
+        self.is_dropped = True
+        if self._caller is not None:
+            live.room().unwatch(self._caller.pk)
+        held, self._held = self._held, None
+        if held is not None:
+            held.capture.halt()
+            await held.capture.close()
+            registry().remove(held)
 
     async def leave(self) -> None:
         """Write both down, and take both off the list. May be called again."""
@@ -114,6 +135,8 @@ class CallTracks:
     def _take(self, first: _Came) -> None:
         """With what waits behind it, up to `TOGETHER_S`."""
         assert self._inbox is not None
+        if self.is_dropped:
+            return
         if self._inbound is None or self._held is None:
             self._inbound = Inbound(track_rate(first.audio.rate))
             self._held = self._hold_caller(self._inbound.rate)

@@ -8,7 +8,7 @@ bytes piece by piece, so that hours take no more memory than seconds. Pure.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,8 @@ from sessions.audio.mp3frames import (
 
 BLOCK = 100 * 4608
 """Samples made at once, 9.6 s: whole frames of FLAC (4608), Opus (960), MP3 (1152)."""
+EVEN = 16
+"""Frames of FLAC made at once, at least: small pieces are gathered first."""
 MP3_BLOCK = 4_096
 """Frames of MP3 read at once: 98 s, 786 kB."""
 OPUS_BPS = 48_000
@@ -76,15 +78,21 @@ def _blocks(sound: Sound, start: int, stop: int) -> Iterator[Pcm]:
 
 
 def wav(sound: Sound, start: int, stop: int) -> Iterator[bytes]:
-    yield _wav_header(stop - start)
-    for block in _blocks(sound, start, stop):
+    return wav_of(_blocks(sound, start, stop), samples=stop - start)
+
+
+def wav_of(
+    blocks: Iterable[Pcm], *, samples: int, rate: int = TIMELINE_RATE
+) -> Iterator[bytes]:
+    """Sound that is there already, so many samples of it in all."""
+    yield _wav_header(samples, rate=rate)
+    for block in blocks:
         yield block.astype("<i2").tobytes()
 
 
-def _wav_header(samples: int) -> bytes:
+def _wav_header(samples: int, *, rate: int = TIMELINE_RATE) -> bytes:
     """RIFF, and above 4 GiB (12 hours) RF64 (EBU Tech 3306), which editors know."""
     data = samples * 2
-    rate = TIMELINE_RATE
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16)
     if 36 + data <= _RIFF_MAX:
         riff = struct.pack("<4sI4s", b"RIFF", 36 + data, b"WAVE")
@@ -99,16 +107,40 @@ def _wav_size(start: int, stop: int) -> int:
 
 
 def flac(sound: Sound, start: int, stop: int) -> Iterator[bytes]:
+    return flac_of(_blocks(sound, start, stop), samples=stop - start)
+
+
+def flac_of(
+    blocks: Iterable[Pcm], *, samples: int, rate: int = TIMELINE_RATE
+) -> Iterator[bytes]:
+    """Sound that is there already, so many samples of it in all."""
     codec: Any = av.CodecContext.create("flac", "w")
-    codec.sample_rate, codec.layout, codec.format = TIMELINE_RATE, "mono", "s16"
+    codec.sample_rate, codec.layout, codec.format = rate, "mono", "s16"
     codec.open()
-    yield _flac_header(bytes(codec.extradata), stop - start)
+    yield _flac_header(bytes(codec.extradata), samples)
     at = 0
-    for block in _blocks(sound, start, stop):
-        frames = _av_frames(block, codec.frame_size, at=at)
+    for block in _even(blocks, codec.frame_size):
+        frames = _av_frames(block, codec.frame_size, at=at, rate=rate)
         yield b"".join(bytes(p) for frame in frames for p in codec.encode(frame))
         at += len(block)
     yield b"".join(bytes(packet) for packet in codec.encode(None))
+
+
+def _even(blocks: Iterable[Pcm], size: int) -> Iterator[Pcm]:
+    """The same sound in blocks of whole frames; only the last may be shorter."""
+    held: list[Pcm] = []
+    known = 0
+    for block in blocks:
+        held.append(block)
+        known += len(block)
+        if known < EVEN * size:
+            continue
+        joined = np.concatenate(held)
+        whole = known // size * size
+        yield joined[:whole]
+        held, known = [joined[whole:]], known - whole
+    if known:
+        yield np.concatenate(held)
 
 
 def _flac_header(info: bytes, samples: int) -> bytes:
@@ -155,11 +187,13 @@ class _Outbox:
         return data
 
 
-def _av_frames(block: Pcm, size: int, *, at: int) -> Iterator[Any]:
+def _av_frames(
+    block: Pcm, size: int, *, at: int, rate: int = TIMELINE_RATE
+) -> Iterator[Any]:
     for begin in range(0, len(block), size):
         part = np.ascontiguousarray(block[None, begin : begin + size])
         frame: Any = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = TIMELINE_RATE, at + begin
+        frame.sample_rate, frame.pts = rate, at + begin
         yield frame
 
 
@@ -207,6 +241,9 @@ def _mp3_size(start: int, stop: int) -> int:
 def _unknown(start: int, stop: int) -> None:
     """What is compressed is known when it is done."""
 
+
+LOSSLESS = {"flac": flac_of, "wav": wav_of}
+"""What can hold sound as it arrived."""
 
 FORMATS = {
     "mp3": Format("audio/mpeg", mp3, _mp3_size),

@@ -23,6 +23,7 @@ from sessions.audio.journal import Head
 from sessions.background import spawn
 from sessions.capture.desk import desk
 from sessions.capture.diary import Diary
+from sessions.capture.health import Health, Trouble
 from sessions.capture.sinks import Track
 from sessions.capture.tape import Sealed, Tape
 from sessions.spool import Folder
@@ -79,6 +80,7 @@ class Recorder:
         self._clock = clock
         self._encoded_at = clock()  # all that had come by then
         self._closing = False
+        self._health = Health(track.session_id)
         self._loop = asyncio.get_running_loop()
         self._written: asyncio.Future[None] = self._loop.create_future()
 
@@ -110,12 +112,18 @@ class Recorder:
         closing = self._closing  # before the inbox is looked at: nothing comes after
         self._diary.retry()
         sealed = self._encode()
+        self._health.is_now(self._trouble())
         if closing and not self._diary.is_behind:
             self._tell(sealed + self._finish(), is_last=True)
             return False
         if sealed:
             self._tell(sealed, is_last=False)
         return True
+
+    def _trouble(self) -> Trouble:
+        if self._diary.is_behind:
+            return "disk"
+        return "later" if self._tape is None else ""
 
     @property
     def is_unsynced(self) -> bool:

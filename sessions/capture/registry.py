@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import structlog
 from channels.db import database_sync_to_async
 
-from sessions import lifecycle, participants, queries
+from sessions import lifecycle, optout, participants, queries
 from sessions.background import PerLoop, spawn
 from sessions.capture.attention import attention
 from sessions.participants import Sight, Stream
@@ -40,6 +40,7 @@ class Stop(StrEnum):
     ENDED = "The session has ended."
     REPLACED = "The same stream came again over a newer connection."
     RESTARTING = "The server restarts: connect again and go on."
+    OPTED_OUT = "They do not want to be recorded any more."
 
 
 class Live(Protocol):
@@ -212,9 +213,19 @@ class Registry:
         captured |= {h.session_id for h in self._hosts}
         if not captured:
             return
+        await self._drop_opted_out()
         still = await database_sync_to_async(queries.still_open)(captured)
         for session_id in captured - still:
             spawn(self.stop(session_id), name=f"stop {session_id}")
+
+    async def _drop_opted_out(self) -> None:
+        """Whoever asked not to be recorded any more, in whatever process."""
+        ids = {h.capture.track.participant_id for h in self._open()}
+        gone = await database_sync_to_async(optout.opted_out)(ids) if ids else set()
+        for held in self._open():
+            if held.capture.track.participant_id in gone:
+                held.capture.halt()
+                spawn(held.stop(Stop.OPTED_OUT), name="capture.opted_out")
 
 
 def stream_of(capture: Live) -> Stream:

@@ -41,10 +41,10 @@ async def test_it_makes_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
     reap = rounds.named("reap")
     monkeypatch.setattr(housekeeping, "Reaping", lambda: reap)
     monkeypatch.setattr(housekeeping, "sweep", rounds.named("sweep"))
-    for name in ("tidy", "recover", "retain"):
+    for name in ("archive", "tidy", "recover", "retain"):
         monkeypatch.setattr(housekeeping, name, rounds.named(name))
     await asyncio.wait_for(housekeeping.keep_house(rounds.stop), 10)
-    names = ("reap", "sweep", "tidy", "recover", "retain")
+    names = ("reap", "sweep", "archive", "tidy", "recover", "retain")
     assert rounds.made == dict.fromkeys(names, 1)
 
 

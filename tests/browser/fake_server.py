@@ -22,6 +22,7 @@ from sessions.models import VoiceSession
 from sessions.pages import config_of
 
 STATIC = Path(__file__).resolve().parents[2] / "sessions" / "static" / "parley"
+HTMX = Path(__file__).resolve().parents[2] / "node_modules" / "htmx.org" / "dist"
 TOKEN = "a-token"
 
 
@@ -34,6 +35,7 @@ class Stream:
     connections: int = 0
     stopped: bool = False
     name: str = ""
+    consent: str = ""
     # Where the next connection is told to go on, if not behind what came.
     told: int | None = None
 
@@ -60,7 +62,9 @@ class FakeServer:
         self.streams: dict[str, Stream] = {}
         self.rendered: dict[str, str] = {}
         self.acknowledge = True
+        self.refusal = ""
         self.reads = 0
+        self.forgotten: list[str] = []
         self.replayed_after: list[int] = []
         self._unplugged = False
         self._feeds: set[asyncio.Queue[dict[str, Any] | None]] = set()
@@ -166,6 +170,8 @@ class FakeServer:
         app.add_routes(
             [
                 web.static("/static/parley", STATIC),
+                web.static("/static/htmx", HTMX),
+                web.get("/live", self._board),
                 web.get("/blank", self._blank),
                 web.get("/render/{name}", self._render),
                 web.get(f"/session/{self.id}", self._page),
@@ -173,6 +179,8 @@ class FakeServer:
                 web.get(f"{api}/events", self._events),
                 web.get(api, self._read),
                 web.post(f"{api}/end", self._end),
+                web.post(f"{api}/bookmarks", self._note),
+                web.post(f"{api}/forget-me", self._forget_me),
             ]
         )
         self._runner = web.AppRunner(
@@ -209,6 +217,17 @@ class FakeServer:
             text="<!doctype html><title>blank</title>", content_type="text/html"
         )
 
+    async def _board(self, request: web.Request) -> web.StreamResponse:
+        """Nothing is live; also where no socket gets through."""
+        empty = {"type": "cards", "ids": [], "more": 0, "cards": []}
+        if "Upgrade" not in request.headers:
+            return web.json_response(empty)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json(empty)
+        await socket.receive()
+        return socket
+
     async def _render(self, request: web.Request) -> web.Response:
         """What a test has rendered, or any template without a context."""
         name = request.match_info["name"].replace(":", "/")
@@ -224,6 +243,7 @@ class FakeServer:
             ended_at=None if self.state == "active" else datetime.now(UTC),
             last_seq=len(self.events),
             record=self.record,
+            source="browser",
         )
         config = config_of(
             session,
@@ -248,7 +268,7 @@ class FakeServer:
                 {"code": "not_found", "message": message}, status=404
             )
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return web.json_response({"code": "not_allowed", "message": ""}, status=403)
+            return web.json_response({"code": "not_found", "message": ""}, status=404)
         return web.json_response(
             {
                 "id": self.id,
@@ -261,8 +281,23 @@ class FakeServer:
         )
 
     async def _end(self, request: web.Request) -> web.Response:
+        if request.headers.get("X-CSRFToken") != "csrf":
+            return web.json_response({"code": "csrf", "message": ""}, status=403)
         self.end("requested")
         return web.json_response({"id": self.id, "state": self.state})
+
+    async def _note(self, request: web.Request) -> web.Response:
+        if self.refusal:
+            told = {"code": "refused", "message": self.refusal}
+            return web.json_response(told, status=409)
+        sent = await request.json()
+        note = {"id": str(uuid.uuid4()), "name": "Guest", "author": "", **sent}
+        self.tell("note", **note)
+        return web.json_response(note, status=201)
+
+    async def _forget_me(self, request: web.Request) -> web.Response:
+        self.forgotten += (await request.json())["streams"]
+        return web.json_response({"receipts": []}, status=202)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         after = int(request.query.get("after", "0"))
@@ -291,7 +326,11 @@ class FakeServer:
         if self.state != "active":
             await socket.close(code=4010, message=b"The session has ended.")
             return socket
+        if "consent" not in request.query:
+            await socket.close(code=4012, message=b"Nobody agreed.")
+            return socket
         stream = self.streams.setdefault(request.query["stream"], Stream())
+        stream.consent = request.query["consent"]
         stream.name = request.query.get("name", "")
         stream.connections += 1
         await self._forget(stream)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from browser.conftest import NewPage
 from browser.fake_server import FakeServer
-from browser.waiting import until
+from browser.waiting import speak, until
 from playwright.async_api import Page, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -185,7 +185,7 @@ async def test_it_sends_the_microphone_at_its_right_pitch(
     await page.goto(server.page)
     await expect(page.get_by_text("What you say is written down")).to_be_visible()
     assert server.streams == {}  # not a sample before the button
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await until(lambda: server.speakers == 1)
     (stream,) = server.streams.values()
     await until(lambda: len(stream.sound) > 2 * 24_000)
@@ -201,12 +201,12 @@ async def test_it_stays_the_same_person_over_a_pause(
     await page.goto(server.page)
     await page.get_by_label("Your name").fill("Zoë")
     for _ in range(2):
-        await page.get_by_role("button", name="Speak").click()
+        await speak(page)
         await expect(page.get_by_text("You are heard.")).to_be_visible()
         (stream,) = server.streams.values()
         heard = len(stream.sound)
         await until(lambda: len(stream.sound) > heard + 8_000)  # noqa: B023
-        await page.get_by_role("button", name="Stop").click()
+        await page.get_by_role("button", name="Stop", exact=True).click()
         await until(lambda: stream.stopped)  # noqa: B023
     assert stream.name == "Zoë"
     assert len(stream.holes) == 1
@@ -217,7 +217,7 @@ async def test_it_keeps_what_is_said_while_the_line_is_down(
     server: FakeServer, new_page: NewPage
 ) -> None:
     page = await opened(server, new_page, permissions=["microphone"])
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await expect(page.get_by_text("You are heard.")).to_be_visible()
     (stream,) = server.streams.values()
     server.unplug()
@@ -233,7 +233,7 @@ async def test_it_goes_on_hearing_while_the_page_is_hidden(
     server: FakeServer, new_page: NewPage
 ) -> None:
     page = await opened(server, new_page, permissions=["microphone"])
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await until(lambda: server.speakers == 1)
     (stream,) = server.streams.values()
     await page.evaluate("setHidden(true)")
@@ -246,7 +246,7 @@ async def test_it_stops_listening_when_the_session_ends(
     server: FakeServer, new_page: NewPage
 ) -> None:
     page = await opened(server, new_page, permissions=["microphone"])
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await until(lambda: server.speakers == 1)
     await page.get_by_role("button", name="End").click()
     await page.get_by_role("button", name="End session").click()
@@ -259,7 +259,7 @@ async def test_it_lets_go_when_the_page_is_left(
     server: FakeServer, new_page: NewPage
 ) -> None:
     page = await opened(server, new_page, permissions=["microphone"])
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await until(lambda: server.speakers == 1)
     await page.goto(f"{server.url}/blank")
     await until(lambda: server.speakers == server.followers == 0)
@@ -290,7 +290,7 @@ async def test_it_says_when_the_microphone_is_unplugged(
         " async (what) => window.mic = await get(what);"
     )
     await page.goto(server.page)
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await until(lambda: server.speakers == 1)
     await page.evaluate("mic.getTracks()[0].dispatchEvent(new Event('ended'))")
     await expect(page.get_by_text("The microphone has gone.")).to_be_visible()
@@ -307,7 +307,7 @@ async def test_it_says_why_it_cannot_hear(
         " throw new DOMException('no', 'NotAllowedError'); }"
     )
     await page.goto(server.page)
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     hint = page.get_by_text("The browser may not use the microphone.")
     await expect(hint).to_be_visible()
     await expect(page.get_by_role("button", name="Speak")).to_be_enabled()

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import pytest
 from browser.conftest import OUTPUT, NewPage
 from browser.fake_server import FakeServer
-from browser.waiting import until
-from django.core.paginator import Paginator
+from browser.waiting import speak, until
 from django.template.loader import render_to_string
 from playwright.async_api import Page, ViewportSize, expect
 
+from sessions import dashboard, listing
 from sessions.forms import NewSessionForm
+from sessions.listing import Filters, Row
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,7 +77,7 @@ async def test_it_shows_a_talk(server: FakeServer, new_page: NewPage) -> None:
     page = await live(server, new_page, permissions=["microphone"])
     await page.get_by_label("Your name").fill("Zoë")
     await shoot(page, "live")
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await expect(page.get_by_text("You are heard.")).to_be_visible()
     (stream,) = server.streams.values()
     await until(lambda: len(stream.sound) > 16_000)
@@ -120,17 +121,28 @@ async def test_it_shows_the_plain_pages(server: FakeServer, new_page: NewPage) -
 def my_sessions() -> str:
     from django.contrib.auth.models import User
 
+    from sessions.faces import faces
     from sessions.models import VoiceSession
 
     titles = ["Monday planning", "", "A rather long title of a talk about the budget of"
               " the next quarter and what it means"]  # fmt: skip
     states = ["active", "ready", "finishing"]
-    rows = [VoiceSession(title=t, source="browser", language="en") for t in titles]
-    page = Paginator(rows, 20).get_page(1)
+    rows = tuple(
+        Row(
+            VoiceSession(title=title, source="browser", language="en"),
+            state=state,
+            people=faces(["Alice Moreau", "Ben"]),
+            more_people=0,
+            language="en",
+            lasted="12 min",
+            is_kept=True,
+        )
+        for title, state in zip(titles, states, strict=True)
+    )
+    live = {"cards": [], "more": 0}
     context = {
         "user": User(username="ada"),
-        "form": NewSessionForm(),
-        "page": page,
-        "shown": list(zip(rows, states, strict=True)),
+        **dashboard.list_context(Filters(), listing.Page(rows)),
+        **dashboard.page_context(NewSessionForm(), live=live),
     }
     return render_to_string("home.html", context)

@@ -52,7 +52,7 @@ class Speaker:
         self.said = 0
 
     async def begin(self, *, keep_s: float = 30, pause: object = None) -> None:
-        address = f"ws://{self.server.host}/session/{self.server.id}/audio"
+        address = f"ws://{self.server.host}/session/{self.server.id}/audio?consent=true"
         asked = {"address": address, "keepS": keep_s, "pause": pause}
         await self.page.evaluate(BEGIN, asked)
         await self.page.wait_for_function("uplink.state === 'live'")
@@ -100,7 +100,9 @@ async def test_it_sends_every_sample_once(speaker: Speaker) -> None:
 async def test_it_drops_what_comes_before_the_server_is_ready(speaker: Speaker) -> None:
     """The stream's place in time is the arrival of its first sound."""
     speaker.server.unplug()
-    address = f"ws://{speaker.server.host}/session/{speaker.server.id}/audio"
+    address = (
+        f"ws://{speaker.server.host}/session/{speaker.server.id}/audio?consent=true"
+    )
     asked = {"address": address, "keepS": 30, "pause": None}
     await speaker.page.evaluate(BEGIN, asked)
     await speaker.page.evaluate("speak(10)")
@@ -211,7 +213,7 @@ async def test_it_stays_the_same_stream_over_a_pause(speaker: Speaker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "why"), [(4010, "ended"), (4011, "replaced"), (4003, "refused")]
+    ("code", "why"), [(4010, "ended"), (4011, "replaced"), (4004, "refused")]
 )
 async def test_it_gives_up_when_the_server_says_so(
     speaker: Speaker, code: int, why: str

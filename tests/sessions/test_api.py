@@ -104,11 +104,21 @@ def test_it_is_alive_for_its_token_and_gone_when_deleted(client: Client) -> None
 def test_it_is_ended_once(stack: Stack) -> None:
     """On a running server: the end crosses its threads and its event loop."""
     made = stack.new_session()
-    url = f"/sessions/{made['id']}/end?token={made['token']}"
+    url = f"/sessions/{made['id']}/end"
     assert stack.api("POST", url)["state"] == "finishing"
     with pytest.raises(HTTPError) as refused:
         stack.api("POST", url)
     assert (refused.value.code, json.load(refused.value)["code"]) == (409, "ended")
+
+
+def test_who_only_has_the_link_does_not_end_it(client: Client) -> None:
+    made = an_open_session(owner=a_user("ada"))
+    bearer = {"Authorization": f"Bearer {made.token}"}
+    url = f"/api/sessions/{made.session.public_id}/end"
+    answer = client.post(url, headers=bearer)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+    made.session.refresh_from_db()
+    assert made.session.is_open
 
 
 @pytest.mark.parametrize("suffix", ["txt", "srt", "vtt", "json", "jsonl"])
@@ -144,8 +154,8 @@ def test_a_stranger_is_refused(client: Client) -> None:
     client.force_login(a_user("stranger"))
     session = an_open_session(owner=a_user("ada")).session
     url = f"/api/sessions/{session.public_id}"
-    assert client.get(url).status_code == 403
-    assert client.get(f"{url}/transcript.txt").status_code == 403
+    assert client.get(url).status_code == 404
+    assert client.get(f"{url}/transcript.txt").status_code == 404
 
 
 def test_the_document_describes_every_route(client: Client) -> None:
@@ -160,13 +170,26 @@ def test_the_document_describes_every_route(client: Client) -> None:
     assert {path.removeprefix("/api/sessions") for path in ours} == {
         "",
         "/{public_id}",
+        "/{public_id}/bookmarks",
+        "/{public_id}/bookmarks/{bookmark}",
         "/{public_id}/end",
         "/{public_id}/download",
         "/{public_id}/events",
+        "/{public_id}/forget-me",
+        "/{public_id}/keeping",
+        "/{public_id}/participants/{participant}",
+        "/{public_id}/participants/{participant}/merge",
         "/{public_id}/recordings",
         "/{public_id}/recordings/{recording}/peaks.{suffix}",
+        "/{public_id}/shares",
+        "/{public_id}/shares/{share_id}",
+        "/{public_id}/subscription",
+        "/{public_id}/tones",
         "/{public_id}/tracks.zip",
         "/{public_id}/tracks/{participant}.{suffix}",
         "/{public_id}/transcript.{suffix}",
+        "/{public_id}/utterances/{utterance}",
+        "/{public_id}/utterances/{utterance}/history",
+        "/{public_id}/waveforms",
     }
     assert client.get("/api/docs").status_code == 200

@@ -86,8 +86,8 @@ def test_it_shows_a_session_only_to_who_may_open_it(token: str) -> None:
     client = Client(headers=HOST)
     address = f"/session/{made.session.public_id}"
     answer = client.get(address, {"token": token})
-    assert answer.status_code == 403
-    assert b"This link does not open the session" in answer.content
+    assert answer.status_code == 404
+    assert b"There is nothing here" in answer.content
     assert client.get(address, {"token": made.token}).status_code == 200
 
 

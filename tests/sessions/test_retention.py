@@ -9,18 +9,27 @@ import pytest
 from pytest_django.fixtures import Settings
 from scene import NOON, a_session
 
-from sessions import keys, recordings, retention
+from sessions import events, keeping, keys, recordings, retention
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.recordings import Made
-from sessions.storage import storage
+from sessions.storage import UnreachableError, storage
 
 pytestmark = pytest.mark.django_db
+
+WHO = "0b6d2a5e-5a43-4f44-9d58-2a7d4c6c9f10-20260504T120000.000Z"
+SOUND = {
+    Tier.CHUNK: f"chunks/{WHO}.mp3",
+    Tier.FRAGMENT: f"full/FULL-{WHO}.mp3",
+    Tier.MASTER: "master/MASTER-{}.mp3",
+}
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, settings: Settings) -> Path:
     settings.STORAGE_DIR = tmp_path / "storage"
+    settings.DATA_DIR = tmp_path
     settings.KEEP_CHUNKS_DAYS, settings.KEEP_FRAGMENTS_DAYS = 7, 90
+    settings.KEEP_MASTERS_DAYS = settings.KEEP_TRANSCRIPTS_DAYS = 0
     return tmp_path
 
 
@@ -71,3 +80,87 @@ def test_no_days_keep_for_ever(here: Path, settings: Settings) -> None:
     a_file(here, session, Tier.CHUNK, "chunk.mp3")
     a_file(here, session, Tier.MASTER, "master.mp3")
     assert retention.sweep(now=NOON + timedelta(days=900)) == 0
+
+
+def test_all_sound_goes_with_its_days_and_the_row_says_so(
+    here: Path, settings: Settings
+) -> None:
+    settings.KEEP_MASTERS_DAYS = 30
+    session = a_session(State.READY)
+    for tier in (Tier.CHUNK, Tier.FRAGMENT, Tier.MASTER):
+        a_file(here, session, tier, SOUND[tier].format(session.public_id))
+    assert retention.sweep_sound(now=NOON + timedelta(days=29)) == 0
+    assert retention.sweep_sound(now=NOON + timedelta(days=31)) == 1
+    assert kept(here) == set()
+    session.refresh_from_db()
+    assert session.sound_deleted_at == NOON + timedelta(days=31)
+    assert events.replay(session.pk, after=0)[-1].data == {"what": "sound"}
+    assert retention.sweep_sound(now=NOON + timedelta(days=99)) == 0
+
+
+def test_a_source_may_be_kept_shorter(here: Path, settings: Settings) -> None:
+    settings.KEEP_MASTERS_DAYS, settings.KEEP_PHONE_DAYS = 30, {"masters": 3}
+    phone, browser = a_session(State.READY), a_session(State.READY)
+    VoiceSession.objects.filter(pk=phone.pk).update(source="phone")
+    assert retention.sweep_sound(now=NOON + timedelta(days=4)) == 1
+    browser.refresh_from_db()
+    assert browser.sound_deleted_at is None
+
+
+def test_what_somebody_asked_to_keep_stays_until_they_undo_it(
+    here: Path, settings: Settings
+) -> None:
+    settings.KEEP_MASTERS_DAYS = 1
+    session = a_session(State.READY)
+    for tier in (Tier.CHUNK, Tier.MASTER):
+        a_file(here, session, tier, SOUND[tier].format(session.public_id))
+    keeping.decide(session, keep=True)
+    late = NOON + timedelta(days=9000)
+    assert retention.sweep(now=late) == retention.sweep_sound(now=late) == 0
+    keeping.decide(session, keep=False)
+    assert retention.sweep(now=late) + retention.sweep_sound(now=late) == 2
+
+
+def test_a_day_of_its_own_comes_before_the_settings(settings: Settings) -> None:
+    settings.KEEP_MASTERS_DAYS = 1
+    session = a_session(State.READY, keep_until=(NOON + timedelta(days=9)).date())
+    assert retention.sweep_sound(now=NOON + timedelta(days=9, hours=11)) == 0
+    assert retention.sweep_sound(now=NOON + timedelta(days=10)) == 1
+    session.refresh_from_db()
+    assert session.sound_deleted_at is not None
+
+
+def test_sound_without_a_master_goes_too_when_its_days_are_over(
+    here: Path, settings: Settings
+) -> None:
+    settings.KEEP_MASTERS_DAYS = 30
+    session = a_session(State.FAILED)
+    a_file(here, session, Tier.CHUNK, SOUND[Tier.CHUNK].format(session.public_id))
+    assert retention.sweep_sound(now=NOON + timedelta(days=31)) == 1
+    assert kept(here) == set()
+
+
+def test_a_session_that_runs_is_left_alone(settings: Settings) -> None:
+    settings.KEEP_MASTERS_DAYS = 1
+    a_session(State.ACTIVE)
+    a_session(State.FINISHING)
+    assert retention.sweep_sound(now=NOON + timedelta(days=900)) == 0
+
+
+def test_storage_that_is_away_does_not_stop_the_others(
+    here: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def refuses(*, now: object) -> int:
+        raise UnreachableError("nobody answers")
+
+    def sweeps(*, now: object) -> int:
+        ran.append("sound")
+        return 1
+
+    monkeypatch.setattr(retention, "sweep", refuses)
+    monkeypatch.setattr(retention, "sweep_sound", sweeps)
+    with pytest.raises(UnreachableError):
+        retention.run(now=NOON)
+    assert ran == ["sound"]

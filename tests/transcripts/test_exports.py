@@ -112,6 +112,7 @@ def test_json_keeps_everything() -> None:
         ],
         "language": "en",
         "confidence": 0.93,
+        "original": None,
     }
     assert json.loads(exports.json_([said])) == {"lines": [wanted]}
     (written,) = exports.jsonl([said]).splitlines()

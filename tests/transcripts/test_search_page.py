@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from scene import a_session, a_user
+from scene import a_moderator, a_session, a_user
 from spoken_lines import said
 
-from sessions.models import State
+from sessions.models import State, VoiceSession
 from transcripts.views import PER_PAGE
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,7 @@ def test_nobody_finds_what_others_said_among_themselves(browser: Client) -> None
 def test_moderators_find_everything(ada: User) -> None:
     said(a_session(State.READY, owner=ada), "a secret of mine")
     client = Client()
-    client.force_login(a_user("mod", staff=True))
+    client.force_login(a_moderator())
     assert "<mark>secret</mark>" in page(client, q="secret")
 
 
@@ -97,3 +97,24 @@ def test_it_asks_as_much_of_the_database_for_many_hits_as_for_one(
             page(browser, q="again")
         counts.append(len(asked))
     assert counts[0] == counts[1] <= 8
+
+
+def test_the_filters_of_the_list_hold_here_too(browser: Client, ada: User) -> None:
+    for source in ("phone", "browser"):
+        talk = a_session(State.READY, owner=ada, title=f"by {source}")
+        VoiceSession.objects.filter(pk=talk.pk).update(source=source)
+        said(talk, "we open the window first")
+    text = page(browser, q="window", source="phone")
+    assert "by phone" in text
+    assert "by browser" not in text
+    assert "Search everywhere" in text
+
+
+def test_moderators_may_narrow_their_search(ada: User) -> None:
+    said(a_session(State.READY, owner=ada, language="de"), "the window")
+    said(a_session(State.READY, owner=ada, language="en"), "another window")
+    client = Client()
+    client.force_login(a_moderator("mod"))
+    text = page(client, q="window", language="de")
+    assert text.count("<mark>") == 1
+    assert "another" not in text

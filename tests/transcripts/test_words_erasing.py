@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 from recorded import Recorded
 
-from sessions import events, finish, mixing, participants, recordings
-from sessions.models import Participant, State, VoiceSession
+from sessions import bookmarks, events, finish, mixing, participants, recordings
+from sessions.bookmarks import Author
+from sessions.models import Naming, Participant, State, VoiceSession
 from sessions.storage import LocalStorage, UnreachableError
-from transcripts import erasing
-from transcripts.models import Utterance
+from transcripts import corrections, erasing
+from transcripts.models import Correction, Utterance
 
 pytestmark = pytest.mark.django_db
 
@@ -160,3 +162,22 @@ def test_a_failed_session_is_over_too(talk: Two) -> None:
     VoiceSession.objects.filter(pk=talk.session.pk).update(state=State.FAILED)
     assert erasing.erase(talk.person())
     assert talk.words == ["good morning"]
+
+
+def test_what_was_made_of_their_words_and_their_notes_go_too(talk: Two) -> None:
+    session = talk.ends()
+    owner = User.objects.create_user("owner")
+    for line in Utterance.objects.exclude(text=""):
+        corrections.correct(session, line.public_id, f"{line.text}!", by=owner)
+    for person in (talk.ann, talk.bob):
+        by = Author(person.name, key=person.key)
+        bookmarks.take(session, "a note", by=by, at_ms=1)
+    participants.rename(session, talk.ann.public_id, "Anne Lister", by=owner)
+    assert erasing.erase(talk.person())
+    assert [row.text for row in Correction.objects.all()] == ["good morning!"]
+    assert [row.name for row in bookmarks.of_session(session)] == ["Bob"]
+    assert "Anne" not in talk.log
+    assert "secret" not in talk.log
+    assert not Naming.objects.exists()
+    assert talk.words == ["good morning!"]
+    assert "good morning!" in talk.transcript

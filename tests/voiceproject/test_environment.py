@@ -182,3 +182,14 @@ def test_it_refuses_texts_that_are_none(
     given(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match=NAME):
         environment.envtexts(NAME, "")
+
+
+def test_days_are_numbers_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = ("masters", "chunks")
+    assert environment.envdays(NAME, "", of=of) == {}
+    given(monkeypatch, "masters=30, chunks = 0")
+    assert environment.envdays(NAME, "", of=of) == {"masters": 30, "chunks": 0}
+    for wrong in ("masters", "masters=", "masters=-1", "planets=3", "masters=x"):
+        given(monkeypatch, wrong)
+        with pytest.raises(ImproperlyConfigured):
+            environment.envdays(NAME, "", of=of)

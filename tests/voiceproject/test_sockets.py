@@ -55,7 +55,7 @@ def test_a_long_reason_is_cut_between_letters() -> None:
 
 async def test_a_stopping_web_says_1012_and_why(stack: Stack) -> None:
     session = stack.new_session()
-    async with connect(session["audio_url"]) as speaker:
+    async with connect(f"{session['audio_url']}&consent=true") as speaker:
         await speaker.send(bytes(640))
         assert await speaker.recv()
         took = await asyncio.to_thread(stack.stop_one, "web")
@@ -155,7 +155,7 @@ async def test_a_flood_that_is_never_read_costs_little_and_is_cut_off(
 
 def flood(stack: Stack, session: dict[str, str]) -> int:
     """Send for as long as the server lets us; how many frames went out."""
-    path = session["audio_url"].removeprefix(stack.ws_url)
+    path = session["audio_url"].removeprefix(stack.ws_url) + "&consent=true"
     head = (
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

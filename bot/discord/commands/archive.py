@@ -18,10 +18,12 @@ from bot.discord.commands import finding
 from bot.discord.commands.finding import Asking
 from bot.discord.desk import locale_of
 from bot.discord.notices import Notice, described, text
-from sessions import addresses, events, masters, names, queries
+from sessions import addresses, bookmarks, masters, names, queries
+from sessions.audio.frames import SAMPLES_PER_MS
 from sessions.background import aside
+from sessions.bookmarks import Author
 from sessions.errors import VoiceError
-from sessions.models import Participant, State, VoiceSession
+from sessions.models import State, VoiceSession
 from sessions.storage import StorageError
 from transcripts import exports, utterances
 
@@ -210,18 +212,12 @@ def _keep(
     words: str,
     now: datetime,
 ) -> int:
-    """Put the note into the session's log; where in the session it is, in ms."""
+    """Keep the note, for every page to show; where in the session it is, in ms."""
+    by = Author(author.display_name, key=f"discord:{author.id}")
+    row = bookmarks.take(session, words, by=by, at_ms=_since(session, now), now=now)
+    return row.position // SAMPLES_PER_MS
+
+
+def _since(session: VoiceSession, now: datetime) -> int:
     assert session.started_at is not None
-    at_ms = max(round((now - session.started_at).total_seconds() * 1000), 0)
-    key = f"discord:{author.id}"
-    person = Participant.objects.filter(session=session, key=key).first()
-    data = {
-        "author": key,
-        "name": names.clean(author.display_name, longest=80),
-        "at_ms": at_ms,
-        "text": words,
-    }
-    if person is not None:
-        data["participant"] = str(person.public_id)
-    events.append(session.pk, events.NOTE, data)
-    return at_ms
+    return max(round((now - session.started_at).total_seconds() * 1000), 0)

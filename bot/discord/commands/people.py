@@ -15,6 +15,7 @@ from bot.discord.commands.confirming import Confirming
 from bot.discord.desk import locale_of
 from bot.discord.faults import FAULTS, said
 from bot.discord.notices import Notice, text
+from bot.discord.retained import retained
 
 if TYPE_CHECKING:
     from bot.discord.desk import Context, Desk
@@ -83,7 +84,7 @@ class People(commands.Cog):
         """What is recorded, where it is kept, and how to have it deleted."""
         locale = locale_of(context)
         async with self._desk.answering(context) as answer:
-            kept = text(Notice.PANEL_KEPT_FOREVER, locale)
+            kept = retained(locale)
             url = settings.PUBLIC_URL or "https://github.com/parley"
             await answer.show(text(Notice.PRIVACY_TEXT, locale, kept=kept, url=url))
 
@@ -118,4 +119,7 @@ def _told(erased: Erased, count: int, locale: str) -> str:
         lines.append(text(Notice.ERASE_RUNNING, locale))
     if erased.refused:
         lines.append(text(Notice.ERASE_LATER, locale))
-    return "\n".join([*lines, text(Notice.ERASE_LEFT, locale)])
+    lines.append(text(Notice.ERASE_LEFT, locale))
+    if erased.receipt_url:
+        lines.append(text(Notice.ERASE_RECEIPT, locale, url=erased.receipt_url))
+    return "\n".join(lines)

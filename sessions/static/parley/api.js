@@ -1,5 +1,7 @@
 /** The few HTTP calls a page makes. */
 
+const READ = "GET";
+
 /** The server's answer was an error: `status`, `code` and a message for people. */
 export class ApiError extends Error {
   constructor(status, { code = "failed", message = "The server cannot do that." }) {
@@ -10,28 +12,37 @@ export class ApiError extends Error {
 }
 
 export class Api {
-  /** `url` is /api/sessions/{id}; a token opens it, or else the sign-in does. */
+  /** `url` is /api/sessions/{id}; a token opens it, or else the sign-in does. Only a
+   * sign-in changes it. */
   constructor({ url, token, csrf, patienceMs = 8000 }) {
     Object.assign(this, { url, token, csrf, patienceMs });
   }
 
   /** The session as it is now. Raises ApiError; TypeError or so without a network. */
   read() {
-    return this.call("GET", this.url);
+    return this.call(READ, this.url);
   }
 
   end() {
     return this.call("POST", `${this.url}/end`);
   }
 
-  async call(method, url) {
+  /** Nothing more of these streams is taken, and what was said over them deleted. */
+  forget(streams) {
+    return this.call("POST", `${this.url}/forget-me`, { streams });
+  }
+
+  async call(method, url, data) {
     const headers = { Accept: "application/json" };
-    if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    else if (method !== "GET") headers["X-CSRFToken"] = this.csrf;
+    if (data) headers["Content-Type"] = "application/json";
+    if (method !== READ) headers["X-CSRFToken"] = this.csrf;
+    else if (this.token) headers.Authorization = `Bearer ${this.token}`;
     const signal = AbortSignal.timeout(this.patienceMs);
-    const answer = await fetch(url, { method, headers, signal, cache: "no-store" });
-    const body = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new ApiError(answer.status, body);
-    return body;
+    const body = data && JSON.stringify(data);
+    const asked = { method, headers, body, signal, cache: "no-store" };
+    const answer = await fetch(url, asked);
+    const told = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new ApiError(answer.status, told);
+    return told;
   }
 }

@@ -77,6 +77,12 @@ export class Feed {
     if (this.state === "open") this.connect();
   }
 
+  /** From the first event on, once more. */
+  restart() {
+    this.last = 0;
+    this.renew();
+  }
+
   tryNow() {
     if (this.state !== "waiting") return;
     clearTimeout(this.timer);

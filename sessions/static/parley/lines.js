@@ -36,6 +36,25 @@ export class Lines {
     return line;
   }
 
+  /** A note stands among the lines, at its moment; taken anew, in its old one's place. */
+  note({ id, name, at_ms, text }, now = 0) {
+    const known = this.byId.get(id);
+    if (known) this.remove(known);
+    const moment = { start: at_ms, end: at_ms, at: now };
+    const who = { participant: `note:${id}`, name };
+    const line = { id, note: true, final: true, text, stable: text.length };
+    Object.assign(line, who, moment);
+    this.insert(line);
+    return line;
+  }
+
+  /** The lines of somebody are another's from here on, or under another name. */
+  give(participant, { into = participant, name }) {
+    const theirs = this.sorted.filter((line) => line.participant === participant);
+    for (const line of theirs) Object.assign(line, { participant: into, name });
+    return theirs;
+  }
+
   insert(line) {
     let at = this.sorted.length;
     while (at > 0 && this.sorted[at - 1].start > line.start) at -= 1;

@@ -1,5 +1,6 @@
 /** Who is here with a microphone, and who is speaking just now. */
 
+import { Meter } from "./levels.js";
 import { face } from "./speakers.js";
 
 const SPEAKING_MS = 2500;
@@ -33,15 +34,30 @@ export class Presence {
     const slot = this.speakers.slot(id, name);
     element.className = "person";
     element.dataset.slot = slot;
-    element.append(face(name, slot), label);
-    this.people.set(id, { element, timer: null });
+    const level = document.createElement("span");
+    level.className = "level";
+    level.setAttribute("aria-hidden", "true");
+    const said = document.createElement("span");
+    said.className = "said";
+    said.append(label, level);
+    element.append(face(name, slot), said);
+    this.people.set(id, { element, timer: null, meter: new Meter(element) });
     this.list.append(element);
+  }
+
+  rename(id, name) {
+    const person = this.people.get(id);
+    if (!person) return;
+    const slot = person.element.dataset.slot;
+    person.element.querySelector(".name").textContent = name;
+    person.element.querySelector(".face").replaceWith(face(name, slot));
   }
 
   leave(id) {
     const person = this.people.get(id);
     if (!person) return;
     clearTimeout(person.timer);
+    person.meter.stop();
     person.element.remove();
     this.people.delete(id);
   }
@@ -54,5 +70,12 @@ export class Presence {
     person.element.classList.add("speaking");
     const quiet = () => person.element.classList.remove("speaking");
     person.timer = setTimeout(quiet, SPEAKING_MS);
+  }
+
+  /** How loud they are just now: dBFS by person. */
+  levels(levels) {
+    for (const [id, dbfs] of Object.entries(levels)) {
+      this.people.get(id)?.meter.show(dbfs);
+    }
   }
 }

@@ -1,11 +1,15 @@
 /** The page of a session: puts the parts together and follows the session's life. */
 
+import { Aliases } from "./aliases.js";
 import { Api, ApiError } from "./api.js";
 import { Banners } from "./banners.js";
 import { position } from "./clock.js";
+import { asked, Consent } from "./consent.js";
 import { Dock } from "./dock.js";
 import { Feed } from "./feed.js";
+import { Health } from "./health.js";
 import { closeMenus, copyText } from "./menus.js";
+import { Notes } from "./notes.js";
 import { showOver } from "./over.js";
 import { Presence } from "./presence.js";
 import { tellSpeech } from "./recogniser.js";
@@ -16,9 +20,12 @@ import { WakeLock } from "./wakelock.js";
 
 const REFRESH_MS = 30000;
 const NOTICE_MS = 12000;
+const FORGET_AGAIN_MS = 3000;
 const LOST_AFTER_MS = 1200; // shorter breaks are not worth a word
-const BANNERS = ["network", "speech", "behind", "storage", "notice"];
+const BANNERS =
+  "network recording speech hearing behind storage notice".split(" ");
 const ALIVE = ["requested", "waiting", "active"];
+const SAID = ["utterance", "utterance.corrected", "partial", "tone"];
 const COMPLETE = ["ready", "failed", "deleted"];
 
 const config = JSON.parse(document.getElementById("session-config").textContent);
@@ -39,6 +46,7 @@ class SessionPage {
     this.skewMs = Date.parse(config.now) - Date.now();
     this.api = new Api({ url: here, token: config.token, csrf: config.csrf });
     this.banners = new Banners({ container: part("banners"), order: BANNERS });
+    this.health = new Health(this.banners);
     this.wakeLock = new WakeLock();
     const speakers = (this.speakers = new Speakers());
     this.presence = new Presence({
@@ -60,8 +68,24 @@ class SessionPage {
       onState: () => this.feedChanged(),
       check: () => this.refresh(),
     });
+    this.aliases = new Aliases();
+    this.notes = this.makeNotes();
+    this.consent = new Consent({
+      dialog: part("consent-dialog"),
+      session: config.id,
+      version: config.consent.version,
+    });
     this.voice = this.makeVoice();
     this.dock = this.makeDock();
+  }
+
+  makeNotes() {
+    const names = ["dialog", "form", "moment", "trouble", "cancel"];
+    const found = names.map((name) => [name, part(`note-${name}`)]);
+    const parts = Object.fromEntries(found);
+    Object.assign(parts, { button: part("note"), input: part("note-text") });
+    const url = tokened(`${here}/bookmarks`);
+    return new Notes({ parts, url, csrf: config.csrf, now: () => this.lasted() });
   }
 
   makeVoice() {
@@ -70,10 +94,16 @@ class SessionPage {
     return new Voice({
       audioUrl: address.href,
       workletUrl: config.worklet_url,
-      onChange: (voice) => this.dock.show(voice),
+      consent: config.consent.version,
+      onChange: (voice) => this.showVoice(voice),
       onLevel: (level) => this.dock.level(level),
       onClose: (why, message) => this.voiceClosed(why, message),
     });
+  }
+
+  showVoice(voice) {
+    this.dock.show(voice);
+    part("forget").hidden = !voice.streams.size || !this.isAlive;
   }
 
   makeDock() {
@@ -104,6 +134,7 @@ class SessionPage {
     window.addEventListener("pagehide", () => this.leave());
     window.addEventListener("pageshow", (event) => event.persisted && this.show());
     part("copy").addEventListener("click", () => this.copyLink());
+    part("forget").addEventListener("click", () => this.forgetMe());
     closeMenus();
     this.listenForEnd();
   }
@@ -214,8 +245,9 @@ class SessionPage {
     this.lastSeq = Math.max(this.lastSeq, this.feed.last);
     this.transcript.readOut = live;
     // In the order of the log, so that everybody has the same colour on every screen.
-    if (event.participant) this.speakers.slot(event.participant, event.name);
-    this.handlers[event.type]?.(event, live);
+    const shown = this.aliases.shown(event);
+    if (event.participant) this.speakers.slot(shown.participant, shown.name);
+    this.handlers[event.type]?.(SAID.includes(event.type) ? shown : event, live);
     if (this.isComplete && this.feed.last >= this.lastSeq) this.feed.close();
   }
 
@@ -225,7 +257,25 @@ class SessionPage {
       this.transcript.say(event);
       this.presence.hear(event.participant);
     },
+    "utterance.corrected": (event) => {
+      this.transcript.readOut = false; // it was read out as it was heard
+      this.transcript.say({ ...event, type: "utterance" });
+    },
+    "participant.renamed": (event) => {
+      this.aliases.rename(event);
+      this.transcript.give(event.participant, event);
+      this.presence.rename(event.participant, event.name);
+    },
+    "participant.merged": (event) => {
+      this.aliases.merge(event);
+      this.transcript.give(event.participant, event);
+    },
+    note: (event) => this.transcript.note(event),
+    "note.gone": (event) => this.transcript.noteGone(event),
+    levels: (event) => this.presence.levels(event.levels),
     tone: (event) => this.transcript.tone(event),
+    unrecorded: (event) => this.transcript.unrecorded(event),
+    erased: (event, live) => live && this.forgetErased(),
     participant: (event, live) => live && this.presence.take(event),
     state: (event, live) => live && this.become(event.state, event.reason),
     speech: (event) => {
@@ -233,8 +283,18 @@ class SessionPage {
       this.showSpeech(event);
     },
     storage: (event, live) => live && this.showStorage(event.waiting),
-    notice: (event, live) => live && this.notice(event.message),
+    health: (event) => this.health.take(event),
+    notice: (event, live) => {
+      if (this.isAlive && this.health.notice(event)) return;
+      if (live) this.notice(event.message);
+    },
   };
+
+  /** Earlier events are gone: read what is left anew. */
+  forgetErased() {
+    this.transcript.clear();
+    this.feed.restart();
+  }
 
   notice(message) {
     this.banners.set("notice", message);
@@ -248,8 +308,7 @@ class SessionPage {
   }
 
   showStorage(waiting) {
-    const told = "The storage does not answer. All sound is kept, and sent when it does.";
-    this.banners.set("storage", waiting ? told : "");
+    this.health.storage(waiting);
   }
 
   become(state, reason) {
@@ -283,8 +342,10 @@ class SessionPage {
     showOver({ card, title, text }, why);
     part("dock").hidden = true;
     part("end")?.remove();
+    this.notes.end();
     part("copy").hidden = true;
     if (this.isComplete) this.banners.set("behind", "");
+    this.health.over();
     this.wakeLock.release();
     if (this.voice.state !== "off") this.voice.stop();
     this.tick();
@@ -297,8 +358,14 @@ class SessionPage {
     if (!config.started_at) return;
     const now = new Date(Date.now() + this.skewMs).toISOString();
     if (!this.isAlive) config.ended_at ||= now;
-    const lasted = Date.parse(config.ended_at || now) - Date.parse(config.started_at);
-    part("elapsed").textContent = position(lasted);
+    part("elapsed").textContent = position(this.lasted());
+  }
+
+  /** How long it has, or had; in ms. */
+  lasted() {
+    const now = Date.now() + this.skewMs;
+    const end = config.ended_at ? Date.parse(config.ended_at) : now;
+    return Math.max(end - Date.parse(config.started_at || config.now), 0);
   }
 
   // --- what one can do --------------------------------------------------------------
@@ -309,10 +376,33 @@ class SessionPage {
       await this.voice.stop();
       return;
     }
+    if (!(await this.consent.ask()) || !this.isAlive) return;
     try {
       await this.voice.start(speaker);
     } catch (error) {
       this.dock.complain(error.message);
+    }
+  }
+
+  /** Close the microphone at once, and have what was said over it deleted. */
+  async forgetMe() {
+    const streams = [...this.voice.streams];
+    if (!streams.length || !(await asked(part("forget-dialog"), "forget"))) return;
+    this.voice.drop();
+    this.consent.withdraw();
+    part("forget").hidden = true;
+    await this.sendForget(streams);
+  }
+
+  /** Not given up: it is asked again until the server has it. */
+  async sendForget(streams) {
+    try {
+      await this.api.forget(streams);
+      this.notice("You are not recorded any more. What you said is being deleted.");
+    } catch (error) {
+      const isRefused = error instanceof ApiError && error.status < 500;
+      if (isRefused) this.notice(`That could not be deleted. ${error.message}`);
+      else setTimeout(() => this.sendForget(streams), FORGET_AGAIN_MS);
     }
   }
 

@@ -5,6 +5,7 @@
 
 import { position } from "./clock.js";
 import { Lines } from "./lines.js";
+import { fillNote } from "./notes.js";
 import { face } from "./speakers.js";
 import { Tones } from "./tones.js";
 
@@ -26,6 +27,10 @@ export class Transcript {
     this.readOut = false; // history is not read aloud, only what comes
     this.spoken = [];
     this.wanted = null;
+    this.held = null; // a line kept in view until the reader moves: others come around it
+    for (const move of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      scroller.addEventListener(move, () => (this.held = null), { passive: true });
+    }
     scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     jump.addEventListener("click", () => this.jumpToLive());
     new ResizeObserver(() => this.settle()).observe(list);
@@ -42,10 +47,41 @@ export class Transcript {
     if (line.final && this.readOut) this.spoken.push(`${line.name}: ${line.text}`);
   }
 
+  /** Somebody is there of whom nothing is taken: said in their place. */
+  unrecorded({ participant, name, at_ms }) {
+    const id = `unrecorded-${participant}`;
+    const at = { start_ms: at_ms, end_ms: at_ms };
+    this.say({ type: "utterance", id, participant, name, text: "(not recorded)", ...at });
+  }
+
+  /** Show nothing any more: what is left is told anew. */
+  clear() {
+    for (const line of [...this.lines.sorted]) this.forget(line);
+    this.changed.clear();
+    this.spoken = [];
+    this.unseen = 0;
+    this.empty.hidden = false;
+  }
+
   tone(event) {
     this.tones.take(event);
     const { participant, start_ms, end_ms } = event;
     for (const line of this.lines.over(participant, start_ms, end_ms)) this.touch(line);
+  }
+
+  note(event) {
+    this.touch(this.lines.note(event, this.now()));
+  }
+
+  noteGone({ id }) {
+    const line = this.lines.byId.get(id);
+    if (line) this.forget(line);
+    this.empty.hidden = this.lines.sorted.length > 0;
+  }
+
+  /** Somebody has another name, or is somebody else. */
+  give(participant, shown) {
+    for (const line of this.lines.give(participant, shown)) this.touch(line);
   }
 
   touch(line) {
@@ -83,6 +119,7 @@ export class Transcript {
     if (!element) return;
     this.wanted = null;
     this.pinned = false;
+    this.held = element;
     for (const other of this.list.querySelectorAll(".sought")) {
       other.classList.remove("sought");
     }
@@ -109,6 +146,10 @@ export class Transcript {
   }
 
   fill(element, line) {
+    if (line.note) {
+      fillNote(element, line);
+      return;
+    }
     const slot = this.speakers.slot(line.participant, line.name);
     const words = document.createElement("p");
     words.className = "words";
@@ -155,6 +196,7 @@ export class Transcript {
   }
 
   scrolled() {
+    if (this.held) return;
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     this.pinned = scrollHeight - clientHeight - scrollTop < PINNED_PX;
     if (this.pinned) this.unseen = 0;
@@ -162,6 +204,7 @@ export class Transcript {
   }
 
   jumpToLive() {
+    this.held = null;
     this.pinned = true;
     this.unseen = 0;
     this.settle();
@@ -169,7 +212,8 @@ export class Transcript {
   }
 
   settle() {
-    if (this.pinned) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (this.held) this.held.scrollIntoView({ block: "center" });
+    else if (this.pinned) this.scroller.scrollTop = this.scroller.scrollHeight;
     this.showJump();
   }
 

@@ -9,8 +9,9 @@ export class Voice {
    * speaking, holding (no connection, sound is kept), finishing. `onLevel({peak, rms})`
    * for each 30 ms; `onClose(why, message)` when a turn is over.
    */
-  constructor({ audioUrl, workletUrl, onChange, onLevel, onClose }) {
-    Object.assign(this, { audioUrl, workletUrl, onChange, onLevel, onClose });
+  constructor({ audioUrl, workletUrl, consent = "true", onChange, onLevel, onClose }) {
+    Object.assign(this, { audioUrl, workletUrl, consent, onChange, onLevel, onClose });
+    this.streams = new Set(); // under which this page has spoken
     this.microphone = null;
     this.uplink = null;
     this.pause = null;
@@ -56,13 +57,23 @@ export class Voice {
   speakAs(name) {
     const url = new URL(this.audioUrl);
     if (name) url.searchParams.set("name", name);
+    url.searchParams.set("consent", this.consent);
     this.uplink = new Uplink({
       url,
       pause: this.pause?.name === name ? this.pause : null,
       onChange: () => this.onChange(this),
       onClose: (why, message) => this.closed(name, why, message),
     });
+    this.streams.add(this.uplink.stream);
     this.uplink.open();
+  }
+
+  /** They want to be forgotten: close at once, send nothing more, be somebody new. */
+  drop() {
+    this.pause = null;
+    this.streams.clear();
+    this.abandon();
+    this.pause = null;
   }
 
   hear({ pcm, peak, rms }) {

@@ -20,7 +20,7 @@ from recorded import Recorded
 
 from bot.discord.client import ParleyBot
 from bot.discord.commands import finding
-from sessions import events, finish, mixing, recordings
+from sessions import bookmarks, events, finish, mixing, recordings
 from sessions.models import State, Tier, VoiceSession
 from sessions.storage import LocalStorage, UnreachableError
 
@@ -358,6 +358,9 @@ async def test_a_note_marks_its_moment_in_the_log(
     (note,) = await notes(session)
     at_ms = note.data.pop("at_ms")
     assert 0 <= at_ms < 60_000
+    (row,) = await in_db(bookmarks.of_session)(session)
+    assert note.data.pop("id") == str(row.public_id)
+    assert (row.text, row.name, row.position) == ("the budget", "Ann", at_ms * 48)
     assert note.data == {
         "author": f"discord:{ann.id}",
         "name": "Ann",
@@ -416,3 +419,4 @@ async def test_notes_of_what_is_not_kept_are_not_kept(
     session = await in_state(State.FINISHING)
     assert await in_db(finish.complete)(session.pk)
     assert await notes(session) == []
+    assert await in_db(bookmarks.of_session)(session) == []

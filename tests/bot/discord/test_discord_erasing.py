@@ -15,7 +15,9 @@ from bot.discord import erasing
 from bot.discord.guild import deeds
 from bot.discord.text import lines
 from bot.models import DiscordCall, Erasure
-from sessions import events, finish, mixing, queue, recordings
+from sessions import bookmarks, events, finish, mixing, queue, recordings
+from sessions.bookmarks import Author
+from sessions.models import Erasure as Receipt
 from sessions.models import Participant, Source, State, VoiceRequest, VoiceSession
 from sessions.storage import LocalStorage, UnreachableError
 
@@ -167,9 +169,11 @@ def test_notes_go_also_of_who_never_spoke() -> None:
     note = {"author": f"discord:{ANN}", "name": "Ann", "at_ms": 1, "text": "a secret"}
     events.append(talk.session.pk, events.NOTE, note)
     events.append(talk.session.pk, events.NOTE, note | {"author": f"discord:{BOB}"})
+    bookmarks.take(talk.session, "mine", by=Author("Ann", key=f"discord:{ANN}"))
     forget_ann()
     (left,) = events.replay(talk.session.pk, after=0)
     assert left.data["author"] == f"discord:{BOB}"
+    assert bookmarks.of_session(talk.session) == []
 
 
 def a_request(user_id: int, state: str = "done") -> VoiceRequest:
@@ -264,3 +268,15 @@ def test_nothing_tells_afterwards_who_it_was() -> None:
     assert "Ann" not in told
     assert str(ANN) not in told.split()
     assert f"discord:{ANN}" not in told
+
+
+def test_a_wish_has_a_receipt_that_names_nobody_in_the_end() -> None:
+    erasing.ask(ANN)
+    erasing.ask(ANN)
+    (receipt,) = Receipt.objects.all()
+    assert str(receipt.public_id) in erasing.receipt_of(ANN)
+    erasing.go_on(ANN)
+    receipt.refresh_from_db()
+    assert receipt.state == Receipt.State.DONE
+    assert str(ANN) not in str(receipt.people) + str(receipt.counts)
+    assert erasing.receipt_of(ANN) == ""

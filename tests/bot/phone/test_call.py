@@ -8,6 +8,7 @@ from conversation import in_state, listening
 from bot.phone.actions import (
     Ask,
     HangUp,
+    OptOut,
     PlayFiller,
     Reason,
     Say,
@@ -408,3 +409,35 @@ def test_a_greeting_that_a_crash_cut_off_is_said_in_full() -> None:
     saved = in_state(State.GREETING).saved()
     again = Call.resumed(saved, Rules(), now=7.0, at_ms=1000)
     assert again.begin(7.0) == (Say(Prompt.GREETING),)
+
+
+# --- not being recorded ---------------------------------------------------------------
+
+OPTS_OUT = (OptOut(), Say(Prompt.OPTED_OUT))
+
+
+def test_a_key_ends_the_recording_where_nobody_answers() -> None:
+    call = listening(Rules(answers=False, optout_digit="9"))
+    assert call.digit(20.0, "8") == ()
+    assert call.digit(21.0, "9") == OPTS_OUT
+    assert call.digit(22.0, "9") == ()
+
+
+def test_where_somebody_answers_it_counts_in_the_greeting_only() -> None:
+    call = Call(Rules(optout_digit="9"), now=10.0)
+    call.begin(10.0)
+    assert call.digit(11.0, "9") == OPTS_OUT
+    assert OptOut() not in listening(Rules(optout_digit="9")).digit(20.0, "9")
+
+
+def test_without_a_key_there_is_none() -> None:
+    assert listening(Rules(answers=False)).digit(20.0, "9") == ()
+
+
+def test_silence_is_not_held_against_whoever_is_not_heard() -> None:
+    call = Call(Rules(optout_digit="9", max_s=0), now=10.0)
+    call.begin(10.0)
+    call.digit(11.0, "9")
+    call.speech_began(11.5, "Hello!")
+    call.speech_ended(12.0, heard_s=12.0)
+    assert call.due() is None

@@ -58,3 +58,13 @@ def test_a_greeting_that_was_set_may_hold_the_notice() -> None:
     prompts = Prompts({Prompt.GREETING: {"*": "Acme. {notice} Speak {freely}!"}})
     greeting = prompts.text(Prompt.GREETING, language="en")
     assert greeting == "Acme. This call is recorded. Speak {freely}!"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_greeting_names_the_key_that_ends_the_recording(language: str) -> None:
+    prompts = Prompts(optout_digit="9")
+    greeting = prompts.text(Prompt.GREETING, language=language)
+    assert "9" in greeting
+    assert greeting != Prompts().text(Prompt.GREETING, language=language)
+    private = Prompts(records=False, optout_digit="9")
+    assert "9" not in private.text(Prompt.GREETING, language=language)

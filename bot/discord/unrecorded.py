@@ -1,0 +1,43 @@
+"""Who sits in a Discord call and is not recorded: told to the session, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+from channels.db import database_sync_to_async
+
+from sessions import optout
+
+if TYPE_CHECKING:
+    from bot.discord.optouts import Admission
+    from sessions.models import VoiceSession
+
+log = structlog.get_logger(__name__)
+
+
+async def note(
+    session: VoiceSession,
+    users: Iterable[int],
+    *,
+    admission: Admission,
+    name_of: Callable[[int], str],
+) -> None:
+    """Those of them whose voice is not taken stand in the transcript as such; those
+    who let themselves be recorded again are taken again."""
+    for user in users:
+        try:
+            if admission.admits(user):
+                await database_sync_to_async(optout.opt_in)(session.pk, key=_key(user))
+            else:
+                await database_sync_to_async(optout.is_here)(
+                    session.pk, key=_key(user), name=name_of(user)
+                )
+        except Exception:
+            # A database that is away, or a session just deleted: not worth a call.
+            log.warning("discord.unrecorded_untold", session=session.pk, exc_info=True)
+
+
+def _key(user: int) -> str:
+    return f"discord:{user}"

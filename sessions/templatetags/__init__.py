@@ -1,0 +1,1 @@
+"""What templates of every package may ask: reads only."""
