@@ -15,12 +15,18 @@ import pytest
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from postgres import either_database, postgresql
-from workers import length, pytest_configure, pytest_xdist_make_scheduler
+from workers import (
+    length,
+    pytest_configure,
+    pytest_runtest_protocol,
+    pytest_xdist_make_scheduler,
+)
 
 __all__ = [
     "either_database",
     "postgresql",
     "pytest_configure",
+    "pytest_runtest_protocol",
     "pytest_xdist_make_scheduler",
 ]
 TESTS = Path(__file__).resolve().parent

@@ -200,13 +200,15 @@ class Stack:
             return {}
 
     def wait_healthy(self) -> None:
-        """Until the web answers, and speech-to-text has made up its mind if it runs."""
+        """Until the web answers, speech-to-text has made up its mind and the phone
+        listens, each if it runs."""
+        has_phone = "bot" in self.processes and self.env["AUDIOSOCKET_PORT"] != "0"
 
         def settled() -> bool:
             for name, process in self.processes.items():
                 assert process.poll() is None, f"{name} died: {self.log(name)}"
             parts = self.health().get("parts")
-            if not parts:
+            if not parts or (has_phone and "phone.listening" not in self.log("bot")):
                 return False
             decided = parts["speech"]["state"] in ("ready", "missing")
             return decided or "stt" not in self.processes

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from decoding import decode
-from stack import Stack, free_port, listens, wait_for
+from stack import Stack, free_port, wait_for
 from telephone import RATE, missing, noise
 
 from bot.phone.caller import Caller
@@ -41,7 +41,6 @@ def original_of(stack: Stack, session: str) -> str:
 
 async def test_a_call_outlives_the_word_to_stop(stack: Stack) -> None:
     port, call = int(stack.env["AUDIOSOCKET_PORT"]), uuid.uuid4()
-    await asyncio.to_thread(wait_for, "phone", lambda: listens(port), within_s=20)
     caller, sound = Caller("127.0.0.1", port, call=call), noise(6.0)
     await caller.connect()
     await caller.say(sound[: 2 * RATE], RATE)

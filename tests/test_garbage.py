@@ -38,6 +38,7 @@ async def closing(url: str, *messages: str | bytes) -> tuple[int, str]:
         try:
             for message in messages:
                 await ws.send(message)
+                await asyncio.sleep(0)  # the close is seen when it comes
             while True:
                 await asyncio.wait_for(ws.recv(), 60)
         except ConnectionClosed as e:
@@ -140,6 +141,7 @@ async def test_the_api_answers_with_code_and_message(stack: Stack) -> None:
             assert set(json.loads(await got.text())) == {"code", "message"}
 
 
+@pytest.mark.alone
 async def test_a_flood_and_garbage_cost_another_session_no_sample(stack: Stack) -> None:
     """While one speaks in real time, everything else goes wrong around them."""
     pid = stack.processes["web"].pid

@@ -3,13 +3,17 @@ of low rank, fills their pauses.
 
 A talk in real time leaves a core idle between its frames, and two at once are
 what two cores bear. The third worker is given only files nothing in which is
-timed, and steps back whenever a talk needs the core.
+timed, and steps back whenever a talk needs the core. A test that is held to
+milliseconds, or to all that a machine can do, is marked ``alone``: while it runs the
+other workers wait.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +117,22 @@ def fills(worker: str | None) -> bool:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Called by xdist in the process that deals out the files."""
     return FillingScheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # whoever waits has not begun yet
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test that is marked so run alone. Who wants that holds the door, so that
+    nobody begins while it waits for those that have begun."""
+    folder = item.config.cache.mkdir("alone")
+    alone = item.get_closest_marker("alone") is not None
+    with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            return (yield)
+        finally:  # a process that was forked from here holds it as well
+            fcntl.flock(room, fcntl.LOCK_UN)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The page behind a share's link that is over, in a browser: narrow, dark, and clean."""
+"""The page behind a share's link that is over: narrow, dark, and clean."""
 
 from __future__ import annotations
 

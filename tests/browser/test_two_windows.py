@@ -56,6 +56,7 @@ async def lines_on(page: Page) -> list[str]:
     return found
 
 
+@pytest.mark.alone
 async def test_two_windows_show_the_same_and_one_that_was_cut_off_catches_up(
     stack: Stack, new_page: NewPage
 ) -> None:

@@ -149,6 +149,7 @@ async def test_what_is_said_never_runs_ahead_and_ends_with_its_last_frame(
         assert max(ahead) <= 2 * FRAME_S
 
 
+@pytest.mark.alone
 async def test_a_loop_that_stands_still_keeps_nobody_from_hearing(ears: Ears) -> None:
     """What is said goes on meanwhile, and is known and recorded afterwards."""
     async with serving() as server:
@@ -253,6 +254,7 @@ async def test_every_rate_is_heard_at_its_pitch(ears: Ears, rate: int) -> None:
     assert len(heard) / at_rate == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.alone
 async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
     before, after = noise(0.7, seed=1), noise(0.7, seed=2)
 
@@ -270,6 +272,7 @@ async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
     assert gap_s == pytest.approx(1.0, abs=0.04)
 
 
+@pytest.mark.alone
 async def test_a_key_is_a_gap_of_80_ms(ears: Ears) -> None:
     async def press(caller: Caller) -> None:
         await caller.say(noise(1.4), RATE, digits=[(0.7, "5")])
