@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import AbstractBaseUser
+    from django.db.models import QuerySet
 
     Person = AbstractBaseUser | AnonymousUser
 
@@ -155,6 +156,12 @@ def is_own(session: VoiceSession, user: Person) -> bool:
     if not user.is_authenticated:
         return False
     return session.owner_id == user.pk or took_part(session, user)
+
+
+def own(user: AbstractBaseUser) -> QuerySet[VoiceSession]:
+    """All that are."""
+    spoke = Participant.objects.filter(is_participant(user)).values("session")
+    return VoiceSession.objects.filter(Q(owner=user.pk) | Q(pk__in=spoke))
 
 
 def took_part(session: VoiceSession, user: Person) -> bool:

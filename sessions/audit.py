@@ -1,14 +1,16 @@
 """THE writer of the audit log: who read or heard a session that is not their own.
 
-Edges call `note` once, where text or sound goes out. One row for each person, session,
-kind and hour; whoever took part or owns the session leaves none.
+Edges call `note`, or `many` of a list, once, where text or sound goes out. One row for
+each person, session, kind and hour; whoever took part or owns the session leaves none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -37,24 +39,67 @@ def note(
     """This person gets text or sound of this session now; without a `user` it is
     whoever has its link."""
     person = user if user is not None and user.is_authenticated else None
-    if person is not None and access.is_own(session, person):
-        return
+    if person is None or not access.is_own(session, person):
+        _write([session.public_id], kind, person, address, now)
+
+
+def note_each(
+    sessions: Iterable[UUID],
+    *,
+    kind: AuditEntry.Kind,
+    user: AbstractBaseUser,
+    address: str,
+    now: datetime | None = None,
+) -> None:
+    """The same of many sessions, by their public ids, with the queries of one."""
+    if asked := set(sessions):
+        own = access.own(user).filter(public_id__in=asked)
+        others = asked.difference(own.values_list("public_id", flat=True))
+        _write(sorted(others), kind, user, address, now)
+
+
+def _write(
+    sessions: list[UUID],
+    kind: AuditEntry.Kind,
+    person: AbstractBaseUser | None,
+    address: str,
+    now: datetime | None,
+) -> None:
     now = now or timezone.now()
-    row = AuditEntry(
-        session=session.public_id,
-        user_id=person.pk if person else None,
-        who=f"user:{person.pk}" if person else f"link:{address}",
-        kind=kind,
-        address=address,
-        seen_at=now,
-        hour=now.replace(minute=0, second=0, microsecond=0),
-    )
+    who = f"user:{person.pk}" if person else f"link:{address}"
+    hour = now.replace(minute=0, second=0, microsecond=0)
     # Looked for first: a player asks often, and a write has others wait.
     known = AuditEntry.objects.filter(
-        session=row.session, who=row.who, kind=row.kind, hour=row.hour
-    )
-    if not known.exists():
-        AuditEntry.objects.bulk_create([row], ignore_conflicts=True)
+        session__in=sessions, who=who, kind=kind, hour=hour
+    ).values_list("session", flat=True)
+    new = set(sessions).difference(known)
+    rows = [
+        AuditEntry(
+            session=session,
+            user_id=person.pk if person else None,
+            who=who,
+            kind=kind,
+            address=address,
+            seen_at=now,
+            hour=hour,
+        )
+        for session in sessions
+        if session in new
+    ]
+    if rows:
+        AuditEntry.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def many(
+    request: HttpRequest,
+    sessions: Iterable[UUID],
+    *,
+    kind: AuditEntry.Kind = Kind.LINES,
+) -> None:
+    """Whoever is signed in here gets something of each of these sessions."""
+    assert request.user.is_authenticated
+    address = address_of(request)
+    note_each(sessions, kind=kind, user=request.user, address=address)
 
 
 def reading(session: VoiceSession) -> AuditEntry.Kind:

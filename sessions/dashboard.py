@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from sessions import board, listing, opening, searching
+from sessions import audit, board, listing, opening, searching
 from sessions.forms import NewSessionForm, languages
 from sessions.models import Source
 
@@ -45,7 +46,9 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "home.html")
     filters = listing.parse(request.GET)
     page = listing.page(user, filters, before=request.GET.get("before", ""))
-    context = list_context(filters, page, hits=_hits(user, filters, page))
+    hits = _hits(user, filters, page)
+    audit.many(request, [hit.session for hit in hits])
+    context = list_context(filters, page, hits=hits)
     if _wants_list(request):
         return render(request, "sessions.html", context)
     return _whole(request, NewSessionForm(), context)
@@ -66,7 +69,7 @@ def _whole(
     status: int = 200,
 ) -> HttpResponse:
     assert request.user.is_authenticated
-    live = board.whole(request.user)
+    live = _board(request)
     more = page_context(form, live=live)
     return render(request, "home.html", context | more, status=status)
 
@@ -104,7 +107,14 @@ def live(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         refusal = {"code": "not_allowed", "message": "You are not signed in."}
         return JsonResponse(refusal, status=403)
-    return JsonResponse(board.whole(request.user))
+    return JsonResponse(_board(request))
+
+
+def _board(request: HttpRequest) -> dict[str, Any]:
+    assert request.user.is_authenticated
+    whole = board.whole(request.user)
+    audit.many(request, map(UUID, whole["ids"]))
+    return whole
 
 
 @require_POST

@@ -8,16 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 
-from sessions import signedin, wire
+from sessions import audit, signedin, wire
 from sessions.allowance import Allowance
 from sessions.background import cancel_and_wait, spawn
 from sessions.board import board
 from sessions.consumers import READER_MESSAGES_BURST, SessionConsumer
 from sessions.errors import NotAllowedError
 from sessions.wire import Close, WireError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
 
 CHECK_S = 3.0
 """For so long a window stays open whose reader has signed out."""
@@ -30,32 +35,43 @@ class BoardConsumer(SessionConsumer):
 
     async def opened(self) -> None:
         self._messages = Allowance(10.0, READER_MESSAGES_BURST)
-        user_id = await self._reader()
-        if user_id is None:
+        reader = await self._reader()
+        if reader is None:
             raise NotAllowedError
         self._tasks = (
-            spawn(self._guarded(self._send_on(user_id)), name="board.send"),
-            spawn(self._guarded(self._check_on(user_id)), name="board.check"),
+            spawn(self._guarded(self._send_on(reader)), name="board.send"),
+            spawn(self._guarded(self._check_on(reader)), name="board.check"),
         )
 
-    async def _reader(self) -> int | None:
+    async def _reader(self) -> AbstractBaseUser | None:
         # A cookie counts only on our own pages; other sites' scripts carry it too.
         if not self._same_origin():
             return None
         key = self.scope["session"].session_key
-        user = await database_sync_to_async(signedin.user_of)(key)
-        return None if user is None else int(user.pk)
+        return await database_sync_to_async(signedin.user_of)(key)
 
-    async def _send_on(self, user_id: int) -> None:
-        stream = board().follow(user_id)
+    async def _send_on(self, reader: AbstractBaseUser) -> None:
+        stream, noted = board().follow(reader.pk), set[str]()
         async with contextlib.aclosing(stream):
             async for message in stream:
+                new = set(message.get("ids", ())) - noted
+                if new:
+                    await self._note(reader, new)
+                noted |= new
                 await self.answer(message)
 
-    async def _check_on(self, user_id: int) -> None:
+    async def _note(self, reader: AbstractBaseUser, sessions: set[str]) -> None:
+        await database_sync_to_async(audit.note_each)(
+            map(UUID, sessions),
+            kind=audit.Kind.LINES,
+            user=reader,
+            address=self._address(),
+        )
+
+    async def _check_on(self, reader: AbstractBaseUser) -> None:
         while True:
             await asyncio.sleep(CHECK_S)
-            if await self._reader() != user_id:
+            if await self._reader() != reader:
                 await self.released()
                 await self.close_once(Close.SIGNED_OUT, "You have signed out.")
                 return

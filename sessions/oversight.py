@@ -40,6 +40,7 @@ class AuditEntry(models.Model):
         LIVE = "live", "it, while it ran"
         TRANSCRIPT = "transcript", "its text"
         AUDIO = "audio", "its sound"
+        LINES = "lines", "lines of it, in a search or a list"
 
     # Outlives the session and the account: that is what it is for.
     session = models.UUIDField(editable=False)

@@ -11,9 +11,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
+from sessions import audit
 from sessions.admin import PartOfSession, as_uuid, asker, shown
 from transcripts import eraseadmin, search, utterances
 from transcripts.models import Utterance
@@ -63,6 +64,22 @@ class UtteranceAdmin(PartOfSession):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Utterance]:
         return super().get_queryset(request).defer("audio", "words")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer = super().changelist_view(request, extra_context)
+        shown_here = getattr(answer, "context_data", None) or {}
+        if "cl" in shown_here:
+            rows = shown_here["cl"].result_list
+            audit.many(request, (row.session.public_id for row in rows))
+        return answer
+
+    def get_object(self, request: HttpRequest, *args: Any) -> Utterance | None:
+        line: Utterance | None = super().get_object(request, *args)
+        if line is not None:
+            audit.many(request, [line.session.public_id])
+        return line
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from sessions import finished, listing, shares
+from sessions import audit, finished, listing, shares
 from sessions.shares import NotSharedError
 from transcripts.search import search
 from transcripts.terms import LONGEST
@@ -32,6 +32,7 @@ def search_page(request: HttpRequest) -> HttpResponse:
         before=_number(request.GET.get("before", "")),
         most=PER_PAGE + 1,
     )
+    audit.many(request, [hit.session for hit in hits[:PER_PAGE]])
     following = hits[PER_PAGE - 1].number if len(hits) > PER_PAGE else None
     context = {
         "query": query,

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.module_loading import import_string
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from sessions import jobs, lifecycle
+from sessions import audit, jobs, lifecycle
 from sessions.acting import ACTS, Act
 from sessions.admin.reading import asker, named
 from sessions.models import VoiceSession
@@ -174,6 +174,7 @@ def _exported(request: HttpRequest, rows: list[VoiceSession], suffix: str) -> An
         messages.error(request, told)
         return HttpResponseRedirect(_list())
     noted(request, EXPORT, rows, suffix)
+    audit.many(request, (row.public_id for row in rows), kind=audit.Kind.TRANSCRIPT)
     pieces = import_string(jobs.TRANSCRIPTS)([row.pk for row in rows], suffix)
     is_async = hasattr(request, "scope")
     paced: Any = _piece_by_piece(pieces) if is_async else pieces

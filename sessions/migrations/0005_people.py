@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('session', models.UUIDField(editable=False)),
                 ('who', models.CharField(editable=False, max_length=64)),
-                ('kind', models.CharField(choices=[('page', 'its page, when it was over'), ('live', 'it, while it ran'), ('transcript', 'its text'), ('audio', 'its sound')], max_length=16)),
+                ('kind', models.CharField(choices=[('page', 'its page, when it was over'), ('live', 'it, while it ran'), ('transcript', 'its text'), ('audio', 'its sound'), ('lines', 'lines of it, in a search or a list')], max_length=16)),
                 ('address', models.CharField(blank=True, default='', max_length=45)),
                 ('seen_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('hour', models.DateTimeField(editable=False)),

@@ -14,7 +14,13 @@ import pytest
 import pytest_asyncio
 from browser.fake_server import FakeServer
 from numpy.typing import NDArray
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    async_playwright,
+    expect,
+)
 
 CHROMIUM = "/usr/bin/chromium"
 OUTPUT = Path(__file__).resolve().parents[1] / "output"
@@ -30,6 +36,10 @@ FLAGS = [
 ]
 # What Chromium itself writes when the network is gone on purpose.
 WEATHER = ("Failed to load resource", "WebSocket connection to", "net::ERR_")
+
+PATIENCE_MS = 20_000
+"""For what comes at all; what is to come in time says so itself."""
+expect.set_options(timeout=PATIENCE_MS)
 
 NewPage = Callable[..., Awaitable[Page]]
 
@@ -86,7 +96,7 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
         context = await browser.new_context(**options)
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",

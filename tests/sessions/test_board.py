@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from scene import a_moderator, a_session, a_user
 
 from sessions import board, events, flashes, liveboard, livecards, readers
-from sessions.models import Participant, State, VoiceSession
+from sessions.models import AuditEntry, Participant, State, VoiceSession
 from sessions.routing import websocket_urlpatterns
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -208,6 +208,21 @@ async def test_it_takes_nothing_but_pings(windows: Windows, ada: User) -> None:
     window = await windows.open(ada)
     await window.send_to(text_data='{"type": "stop"}')
     assert await window.until_closed() == 4009
+
+
+async def test_what_a_window_shows_of_others_is_written_down_once(
+    windows: Windows, ada: User
+) -> None:
+    mod = await in_db(a_moderator)("mod")
+    theirs, own = await in_db(a_session)(owner=ada), await in_db(a_session)(owner=mod)
+    for _ in range(2):
+        window = await windows.open(mod)
+        await window.until_shown(theirs, own)
+        await in_db(says)(theirs, "Good morning.")
+    rows = await in_db(
+        lambda: list(AuditEntry.objects.values_list("session", "kind"))
+    )()
+    assert rows == [(theirs.public_id, "lines")]
 
 
 async def test_who_reads_along_is_counted(windows: Windows, ada: User) -> None:
