@@ -135,5 +135,5 @@ def correct(
 )
 def read_history(request: HttpRequest, public_id: str, utterance: str) -> list[Version]:
     """Oldest first: the first is the model's own, by nobody."""
-    session = callers.opening(request, public_id)
+    session = callers.opened_for(request, public_id, kind=Kind.TRANSCRIPT)
     return corrections.history(session, utterance)

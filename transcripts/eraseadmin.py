@@ -4,7 +4,6 @@ receipts, to read."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
@@ -13,15 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 
+from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
+
+from sessions.admin import ReadOnly
 from sessions.errors import VoiceError
 from sessions.models import Erasure
 from transcripts import forgetting
 from transcripts.forgetting import NobodyError, Subject
-
-if TYPE_CHECKING:  # generic in the stubs only
-    _ErasureAdmin = admin.ModelAdmin[Erasure]
-else:
-    _ErasureAdmin = admin.ModelAdmin
 
 ASK = "voice_sessions.add_erasure"
 """Who may erase people: superusers, and groups that were given it."""
@@ -51,7 +48,7 @@ KINDS: dict[str, tuple[str, Callable[[str], Subject]]] = {
 
 
 @admin.register(Erasure)
-class ErasureAdmin(_ErasureAdmin):
+class ErasureAdmin(ReadOnly):
     list_display = (
         "public_id",
         "road",
@@ -65,16 +62,8 @@ class ErasureAdmin(_ErasureAdmin):
     fields = (*list_display, "counts")
     search_fields = ("public_id",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Erasure | None = None
-    ) -> bool:
-        return False
-
     def has_delete_permission(
-        self, request: HttpRequest, obj: Erasure | None = None
+        self, request: HttpRequest, obj: object | None = None
     ) -> bool:
         return False
 
@@ -93,6 +82,8 @@ class ErasureAdmin(_ErasureAdmin):
             "kinds": [(name, label) for name, (label, _) in KINDS.items()],
             "kind": kind,
             "value": value,
+            "select": " ".join(SELECT_CLASSES),
+            "input": " ".join(INPUT_CLASSES),
         }
         try:
             if request.method == "POST":

@@ -75,6 +75,12 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
                 "voice_sessions.view_auditentry",
             ),
             (
+                "Erasing",
+                "ink_eraser",
+                "voice_sessions_erasure_changelist",
+                "voice_sessions.view_erasure",
+            ),
+            (
                 "Admin actions",
                 "history",
                 "admin_logentry_changelist",
