@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
-
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
 from sessions.admin import ReadOnly

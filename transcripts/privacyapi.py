@@ -4,6 +4,7 @@ its report by mail. Parses, asks who it is, calls one service, answers."""
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -14,6 +15,11 @@ from sessions import callers, keeping
 from sessions.callers import identify
 from sessions.errors import VoiceError
 from transcripts import forgetting, reporting
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from sessions.models import VoiceSession
 
 router = Router(tags=["privacy"], auth=identify)
 
@@ -78,6 +84,16 @@ def forget_me(
     return Status(202, {"receipts": [one.public_id for one in made]})
 
 
+@router.get(
+    "/{public_id}/subscription",
+    response={200: Subscribed, **ERRORS},
+    summary="Whether a report comes",
+)
+def read_subscription(request: HttpRequest, public_id: str) -> dict[str, bool]:
+    session, user = _reader(request, public_id)
+    return {"subscribed": reporting.is_subscribed(session, user)}
+
+
 @router.post(
     "/{public_id}/subscription", response={200: Subscribed, **ERRORS}, summary="Report"
 )
@@ -98,9 +114,17 @@ def unsubscribe(request: HttpRequest, public_id: str) -> dict[str, bool]:
 def _subscribed(
     request: HttpRequest, public_id: str, *, is_on: bool
 ) -> dict[str, bool]:
+    session, user = _reader(request, public_id)
+    reporting.subscribe(session, user, is_on=is_on)
+    return {"subscribed": is_on}
+
+
+def _reader(
+    request: HttpRequest, public_id: str
+) -> tuple[VoiceSession, AbstractBaseUser]:
+    """The session, and who is signed in. Raises VoiceError."""
     session = callers.opening(request, public_id)
     if (user := callers.of(request).user) is None:
         message = "A report is sent to people who are signed in."
         raise VoiceError("sign_in", message, status=401)
-    reporting.subscribe(session, user, is_on=is_on)
-    return {"subscribed": is_on}
+    return session, user

@@ -49,6 +49,7 @@ class FakeServer:
         self.state, self.end_reason, self.exists = "active", "", True
         self.started_at = datetime.now(UTC) - timedelta(seconds=65)
         self.is_owner = True
+        self.email, self.is_subscribed = "", False
         self.record = True
         self.events: list[dict[str, Any]] = []
         self.people: list[dict[str, Any]] = []
@@ -181,6 +182,7 @@ class FakeServer:
                 web.post(f"{api}/end", self._end),
                 web.post(f"{api}/bookmarks", self._note),
                 web.post(f"{api}/forget-me", self._forget_me),
+                web.route("*", f"{api}/subscription", self._subscription),
             ]
         )
         self._runner = web.AppRunner(
@@ -257,6 +259,7 @@ class FakeServer:
             "token": TOKEN,
             "is_owner": self.is_owner,
             "config": config.to_json(),
+            "user": {"email": self.email},
         }
         return self._html(render_to_string("session.html", context))
 
@@ -294,6 +297,15 @@ class FakeServer:
         note = {"id": str(uuid.uuid4()), "name": "Guest", "author": "", **sent}
         self.tell("note", **note)
         return web.json_response(note, status=201)
+
+    async def _subscription(self, request: web.Request) -> web.Response:
+        if self.refusal or "Authorization" in request.headers:
+            told = {"code": "refused", "message": self.refusal}
+            return web.json_response(told, status=401)
+        if request.method != "GET":
+            assert request.headers["X-CSRFToken"] == "csrf"
+            self.is_subscribed = request.method == "POST"
+        return web.json_response({"subscribed": self.is_subscribed})
 
     async def _forget_me(self, request: web.Request) -> web.Response:
         self.forgotten += (await request.json())["streams"]

@@ -155,6 +155,9 @@ TABLE: dict[str, Line] = {
         *[202] * 6,
         body={"streams": ["0b9b0f9e-4cbb-4b0e-8e0a-5a3f4f3f1c11"]},
     ),
+    "GET /api/sessions/{public_id}/subscription": line(
+        401, "404 not_found", 200, 200, 200, 200, 200, 401
+    ),
     "POST /api/sessions/{public_id}/subscription": line(
         401, "404 not_found", 200, 200, 200, 200, 200, 401
     ),

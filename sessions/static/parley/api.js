@@ -32,11 +32,21 @@ export class Api {
     return this.call("POST", `${this.url}/forget-me`, { streams });
   }
 
-  async call(method, url, data) {
+  /** Whether its report comes by mail. */
+  subscription() {
+    return this.call(READ, `${this.url}/subscription`, null, { token: "" });
+  }
+
+  subscribe(isOn) {
+    return this.call(isOn ? "POST" : "DELETE", `${this.url}/subscription`);
+  }
+
+  /** Whoever has a token reads with it; `token: ""`: as whoever is signed in. */
+  async call(method, url, data, { token = this.token } = {}) {
     const headers = { Accept: "application/json" };
     if (data) headers["Content-Type"] = "application/json";
     if (method !== READ) headers["X-CSRFToken"] = this.csrf;
-    else if (this.token) headers.Authorization = `Bearer ${this.token}`;
+    else if (token) headers.Authorization = `Bearer ${token}`;
     const signal = AbortSignal.timeout(this.patienceMs);
     const body = data && JSON.stringify(data);
     const asked = { method, headers, body, signal, cache: "no-store" };

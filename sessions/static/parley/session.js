@@ -13,6 +13,7 @@ import { Notes } from "./notes.js";
 import { showOver } from "./over.js";
 import { Presence } from "./presence.js";
 import { tellSpeech } from "./recogniser.js";
+import { Report } from "./report.js";
 import { Speakers } from "./speakers.js";
 import { Transcript } from "./transcript.js";
 import { Voice } from "./voice.js";
@@ -68,6 +69,11 @@ class SessionPage {
       onState: () => this.feedChanged(),
       check: () => this.refresh(),
     });
+    this.report = new Report({
+      button: part("report"),
+      api: this.api,
+      onTrouble: (message) => this.notice(message),
+    });
     this.aliases = new Aliases();
     this.notes = this.makeNotes();
     this.consent = new Consent({
@@ -120,6 +126,7 @@ class SessionPage {
     this.tick();
     if (!document.hidden && (this.lastSeq || !this.isComplete)) this.feed.open();
     this.refresh().catch(() => {}); // the feed's own attempts tell of a lost network
+    this.report.start().catch(() => {}); // the switch stays away
     setInterval(() => this.tick(), 1000);
     setInterval(() => this.lookAgain(), REFRESH_MS);
   }
