@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from browser.access import check_access
 from browser.conftest import NewPage
 from browser.test_screens import shoot
+from browser.waiting import speak
 from playwright.async_api import Page, expect
 from stack import Stack
 
@@ -120,17 +121,6 @@ async def signed_in(
     return page
 
 
-async def check_access(page: Page) -> None:
-    """What axe-core finds serious is not there."""
-    found = await Axe().run(page)
-    serious = [
-        (one["id"], [node["html"] for node in one["nodes"]])
-        for one in found.response["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-    assert serious == []
-
-
 async def test_cards_come_speak_and_go_by_themselves(
     house: House, new_page: NewPage
 ) -> None:
@@ -171,12 +161,12 @@ async def test_a_microphone_moves_the_meter_on_both_pages(
     talk = await house.begin("Out loud")
     await page.goto(f"{house.stack.url}/session/{talk}")
     await page.get_by_label("Your name").fill("Alice")
-    await page.get_by_role("button", name="Speak").click()
+    await speak(page)
     await expect(page.locator(".person.sounding .name")).to_have_text("Alice")
     card = board.locator(f'[data-session="{talk}"]')
     await expect(card.locator(".sounding .name")).to_have_text("Alice")
     await expect(card.get_by_text("1 reading along")).to_be_visible()
-    await page.get_by_role("button", name="Stop").click()
+    await page.get_by_role("button", name="Stop", exact=True).click()
     await expect(card.get_by_text("Nobody has a microphone on.")).to_be_visible()
     await house.do(END, id=talk)
     await expect(card).to_have_count(0)

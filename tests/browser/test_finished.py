@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.base import AXE_SCRIPT
+from browser.access import check_access
 from browser.conftest import NewPage
 from browser.fake_finished import FakeFinished
 from browser.test_screens import TALK, shoot
@@ -20,9 +20,6 @@ TIME = "() => parley.transport.time"
 DRIFTS = "() => parley.transport.drifts()"
 MUTED = """() => [...document.querySelectorAll(".sounds audio")]
   .map((one) => one.muted)"""
-AXE = """async () => (await axe.run()).violations
-  .filter((one) => ["serious", "critical"].includes(one.impact))
-  .map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`)"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -70,7 +67,7 @@ async def test_it_shows_who_spoke_and_what_was_said(
     await expect(page.locator(".tone")).to_have_text("calm")
     await expect(page.locator(".line")).to_have_count(len(TALK))
     await expect(page.get_by_text("4 voices")).to_be_visible()
-    await expect(page.locator(".note")).to_contain_text("The plan")
+    await expect(page.locator(".bookmark")).to_contain_text("The plan")
     await shoot(page, "finished")
 
 
@@ -96,6 +93,7 @@ async def test_a_click_on_a_word_goes_there(
     assert await time_of(page) == pytest.approx(17_000 + 900, abs=1)
 
 
+@pytest.mark.alone
 async def test_a_voice_that_is_muted_is_silent_and_the_rest_stay_together(
     talk: FakeFinished, new_page: NewPage
 ) -> None:
@@ -308,7 +306,7 @@ async def test_a_moment_is_bookmarked(talk: FakeFinished, new_page: NewPage) -> 
     await page.keyboard.press("b")
     await page.keyboard.type("Ask the project team")
     await page.keyboard.press("Enter")
-    note = page.locator(".note")
+    note = page.locator(".bookmark")
     await expect(note).to_contain_text("Ask the project team")
     assert talk.bookmarks[0]["at_ms"] == 12_000
     await expect(page.locator(".marks span")).to_have_count(1)
@@ -378,10 +376,9 @@ async def test_nobody_is_shut_out(
     talk.note("The plan", at_s=9)
     # axe itself sets inline styles.
     page = await opened(talk, new_page, color_scheme=scheme, bypass_csp=True)
-    await page.evaluate(AXE_SCRIPT)
-    assert await page.evaluate(AXE) == []
+    await check_access(page)
     await page.locator(".line .words").first.dblclick()
-    assert await page.evaluate(AXE) == []
+    await check_access(page)
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Share").click()
-    assert await page.evaluate(AXE) == []
+    await check_access(page)

@@ -114,7 +114,7 @@ export class Bookmarks {
   }
 
   item(note) {
-    const item = made("li", "note");
+    const item = made("li", "bookmark");
     const time = button(position(note.at_ms), "time", () => this.onSeek(note.at_ms));
     const text = made("p", "", note.text || "Bookmark");
     item.append(time, text);

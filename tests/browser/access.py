@@ -1,0 +1,25 @@
+"""Pages that everybody can use, as axe-core sees them."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.async_api import Page
+
+LOOK = """async () => {
+  const ends = (one) => one.effect.getComputedTiming().endTime !== Infinity;
+  const moving = document.getAnimations().filter(ends);
+  await Promise.allSettled(moving.map((one) => one.finished));
+  const { violations } = await axe.run();
+  return violations
+    .filter((one) => ["serious", "critical"].includes(one.impact))
+    .flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
+}"""
+
+
+async def check_access(page: Page) -> None:
+    """Nothing serious is in anybody's way, once what moves has come to rest."""
+    if not await page.evaluate("() => 'axe' in window"):
+        await page.evaluate(AXE_SCRIPT)
+    if serious := await page.evaluate(LOOK):
+        pytest.fail("\n".join(serious))
