@@ -13,7 +13,7 @@ LOOK = """async () => {
   const { violations } = await axe.run();
   return violations
     .filter((one) => ["serious", "critical"].includes(one.impact))
-    .flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
+    .flatMap(({ nodes }) => nodes.map((node) => `${node.html} ${node.failureSummary}`));
 }"""
 
 
