@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from sessions.livecache import live
 from sessions.outages import Outage
 
 KEPT_S = 3600
+EVERY_S = 5.0
 
 _cache = Outage("the live cache, for signs of life")
 
@@ -21,6 +23,17 @@ def beat(name: str, *, wall: Callable[[], float] = time.time) -> None:
         _cache.began()  # a cache that is away must not stop what lives
     else:
         _cache.ended()
+
+
+def keep(name: str) -> None:
+    """Say so for as long as this process lives, from a thread of its own."""
+
+    def run() -> None:
+        while True:
+            beat(name)
+            time.sleep(EVERY_S)
+
+    threading.Thread(target=run, name="pulse", daemon=True).start()
 
 
 def age_s(name: str, *, wall: Callable[[], float] = time.time) -> float | None:

@@ -25,7 +25,7 @@ async def test_words_wait_for_the_model_and_come_when_it_does(stack: Stack) -> N
     health = stack.health()
     assert health["status"] == "degraded"
     assert health["parts"]["speech"]["state"] == "missing"
-    assert "model" in health["parts"]["speech"]["message"].lower()
+    assert "model" in health["parts"]["speech"]["reason"].lower()
     session = stack.new_session()
     phrases = voices.unseen_phrases(2, seed=3)
     spoken = voices.speak_phrases(phrases, pause_s=1.2)

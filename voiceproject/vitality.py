@@ -37,7 +37,7 @@ def _told(body: bytes) -> str:
 
 
 def _web() -> str:
-    return _page(settings.WEB_PORT, "/health")
+    return _page(settings.WEB_PORT, "/health/ready")
 
 
 def _bot() -> str:

@@ -53,6 +53,8 @@ TABLE: dict[str, Line] = {
     # --- pages
     "GET /": ALL,
     "GET /health": ALL,
+    "GET /health/live": ALL,
+    "GET /health/ready": ALL,
     "GET /search": SIGNED_IN,
     "GET /session/{public_id}": line(404, 404, 200, 200, 200, 200, 200, 200),
     "POST /session/new": line(

@@ -1,0 +1,135 @@
+"""What an installation needs, part by part: is it there, and if not, why not.
+
+Without `NEEDED` a web process serves nobody. Every other part that fails costs
+something, and takes no sound away: the spool holds it, the rows wait.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from sessions import pulses
+from sessions.livecache import live
+from sessions.storage import StorageError, storage
+from sessions.storage.patience import within
+from transcripts import status, utterances, vad
+
+log = structlog.get_logger(__name__)
+
+Part = dict[str, Any]
+NEEDED = frozenset({"database", "redis", "spool"})
+SILENT_S = 30.0
+"""A process that has said nothing for so long has gone."""
+ANSWERS_S = 2.0
+"""So long Redis and storage are waited for."""
+KEPT_S = 10.0
+"""So long an answer of the storage counts: many ask for it, and S3 counts requests."""
+FREE_LEAST = 512 * 1024**2
+"""Bytes: an hour of a hundred tracks is six times that."""
+
+
+class Kept:
+    """An answer that is asked for anew after KEPT_S, by one at a time."""
+
+    def __init__(
+        self, ask: Callable[[], Part], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: tuple[float, Part] | None = None
+
+    def read(self) -> Part:
+        with self._lock:
+            if self._known is None or self._clock() - self._known[0] > KEPT_S:
+                part = self._ask()
+                self._known = self._clock(), part
+            return self._known[1]
+
+
+def parts() -> dict[str, Part]:
+    """All parts; `reason` is for people, and "" of what is well. Without a database
+    it is the only one."""
+    try:
+        speech = _speech()
+    except DatabaseError:  # what it says may hold addresses
+        log.exception("health.database")
+        return {"database": _part("The database does not answer.")}
+    redis = {"redis": _redis()} if settings.REDIS_URL else {}
+    return {
+        "database": _part(""),
+        **redis,
+        "spool": _spool(),
+        "storage": _storage.read(),
+        "speech": speech,
+        "voice_detection": _voice_detection(),
+        "bot": _process("bot", "nothing ends idle sessions"),
+        "media": _process("media", "nothing is stored, mixed or mailed"),
+    }
+
+
+def is_ready(found: dict[str, Part]) -> bool:
+    """Whether the web process can serve."""
+    return all(part["ok"] for name, part in found.items() if name in NEEDED)
+
+
+def _part(reason: str) -> Part:
+    return {"ok": not reason, "reason": reason}
+
+
+def _redis() -> Part:
+    try:
+        within(ANSWERS_S, lambda: live().get("health"))
+    except Exception:  # whatever its client raises
+        log.warning("health.redis", exc_info=True)
+        return _part("Redis does not answer: what is said reaches no page.")
+    return _part("")
+
+
+def _ask_storage() -> Part:
+    """Whether it says that there is no such object."""
+    try:
+        within(ANSWERS_S, lambda: storage().stat("health"))
+    except StorageError as e:
+        return _part(f"The storage does not answer ({e.code}): recordings wait for it.")
+    return _part("")
+
+
+_storage = Kept(_ask_storage)
+
+
+def _spool() -> Part:
+    folder = settings.DATA_DIR
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return _part("Nothing can be written into DATA_DIR: no sound is taken.")
+    if shutil.disk_usage(folder).free < FREE_LEAST:
+        return _part("The disk under DATA_DIR is all but full.")
+    return _part("")
+
+
+def _speech() -> Part:
+    speech = status.read()
+    told = speech.to_json(behind_s=utterances.backlog().oldest_s)
+    reason = told.pop("message")
+    return {"ok": speech.state == "ready", "reason": reason} | told
+
+
+def _voice_detection() -> Part:
+    detector = vad.state()
+    return {"ok": not detector.degraded, "reason": detector.message}
+
+
+def _process(name: str, loss: str) -> Part:
+    age_s = pulses.age_s(name)
+    if age_s is not None and age_s <= SILENT_S:
+        return _part("")
+    return _part(f"No {name} process is running: {loss}.")
