@@ -61,7 +61,8 @@ def test_a_new_moderator_signs_in_with_the_password_that_was_piped(
     call_command("moderator", "mo", "--password-from-stdin", stdout=said)
     assert said.getvalue() == "mo is a new user and moderator.\n"
     client = Client()
-    assert client.login(username="mo", password="a long and quiet evening")
+    form = {"login": "mo", "password": "a long and quiet evening"}
+    assert client.post("/login", form).status_code == 302
     assert client.get("/admin/").status_code == 200
     user = User.objects.get(username="mo")
     assert not user.is_superuser
