@@ -7,13 +7,13 @@ the helper is `envsecret`. The README's table is held against this file by a tes
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
 
 from voiceproject import logs
+from voiceproject.accounts import *  # noqa: F403 (settings, all of them)
 from voiceproject.console import UNFOLD as ADMIN_LOOKS
 from voiceproject.environment import (
     BASE_DIR,
@@ -234,33 +234,6 @@ else:
 
 # --- people -----------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first: whoever is locked out stays out
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
-AXES_FAILURE_LIMIT = 10
-AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Together: nobody locks others out by trying their names from somewhere else.
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
-AXES_CLIENT_IP_CALLABLE = "sessions.signin.lockout.address"
-AXES_LOCKOUT_CALLABLE = "sessions.signin.lockout.refused"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("MinimumLengthValidator", "CommonPasswordValidator")
-]
-ACCOUNT_ADAPTER = "sessions.signin.adapters.Accounts"
-ACCOUNT_LOGIN_METHODS = {"username"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_SESSION_REMEMBER = True
-SOCIALACCOUNT_ADAPTER = "sessions.signin.adapters.DiscordAccounts"
-SOCIALACCOUNT_PROVIDERS = {
-    "discord": {"provider_class": "sessions.signin.discord.Discord"}
-}
 # Whether whoever finds the page may make an account with a password.
 OPEN_SIGN_UP = envbool("OPEN_SIGN_UP", default=False)
 # "Sign in with Discord", where there is a client id. The test server has another URL.
