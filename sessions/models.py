@@ -80,7 +80,7 @@ class VoiceSession(models.Model):
     record = models.BooleanField(default=True)
     # Somebody's own word on how long it is kept, before the settings': for ever, or to
     # the end of a day. `retention` notes what it has deleted.
-    keep_forever = models.BooleanField(default=False, editable=False)
+    keep_forever = models.BooleanField(default=False, db_default=False, editable=False)
     keep_until = models.DateField(null=True, blank=True, editable=False)
     sound_deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     words_deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -162,7 +162,7 @@ class Participant(models.Model):
     language = models.CharField(max_length=8, blank=True, default="")
     # When they agreed to be written down, and to which text: see `consent`.
     consented_at = models.DateTimeField(null=True, blank=True)
-    consent_to = models.CharField(max_length=40, blank=True, default="")
+    consent_to = models.CharField(max_length=40, blank=True, default="", db_default="")
     # From here on nothing of theirs is taken: the transcript says "(not recorded)".
     opted_out_at = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(default=timezone.now)
