@@ -15,7 +15,7 @@ WORKERS ?= 3
 # The settings of .env, if there is one; what the shell itself sets wins.
 WITH_ENV := kept="$$(export -p)"; set -a; [ ! -f .env ] || . ./.env; eval "$$kept"
 
-.PHONY: help run demo test lint format bench pictures requirements
+.PHONY: help run demo test lint format bench pictures requirements sbom audit
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,13 @@ pictures: .venv/dev.done ## take README's pictures anew
 
 requirements: $(UV) ## write requirements.txt anew from the lock
 	@$(UV) export --frozen --no-dev --quiet -o requirements.txt
+
+sbom: $(UV) ## write sbom.cdx.json: all that is installed, as CycloneDX
+	@$(UV) export --frozen --no-dev --quiet --preview-features sbom-export \
+	  --format cyclonedx1.5 -o sbom.cdx.json
+
+audit: $(UV) ## ask osv.dev for known holes in what the lock names
+	@$(UV) audit --frozen
 
 $(UV):
 	@bash .ci/get-uv $(UV_VERSION)

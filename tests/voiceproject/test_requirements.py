@@ -5,7 +5,10 @@ Both files are read as they are, so that no test asks a package index.
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -13,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.compile(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 TEXT = (ROOT / "requirements.txt").read_text("utf-8")
+OFFLINE = os.environ | {"UV_OFFLINE": "1"}
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))
 PACKAGES = {package["name"]: package for package in LOCK["package"]}
 
@@ -59,6 +63,23 @@ def test_it_pins_the_versions_and_hashes_of_the_lock() -> None:
         assert version == package["version"], name
         assert hashes == {file["hash"] for file in files}, name
         assert hashes, name
+
+
+def test_the_bill_of_materials_names_each_with_its_files(tmp_path: Path) -> None:
+    """The command of `make sbom`, without a network."""
+    recipe = (ROOT / "Makefile").read_text("utf-8").split("\nsbom:")[1].split("\n\n")[0]
+    _, _, words = recipe.replace("\\\n", " ").partition("@$(UV) ")
+    target = tmp_path / "sbom.json"
+    command = [ROOT / ".uv" / "bin" / "uv", *words.split()[:-1], target]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60, env=OFFLINE)
+    bill = json.loads(target.read_text("utf-8"))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    named = {one["name"]: one["version"] for one in bill["components"]}
+    assert named == {name: version for name, (version, _) in exported().items()}
+    for one in bill["components"]:
+        files = one["externalReferences"]
+        assert files, one["name"]
+        assert all(file["hashes"] for file in files), one["name"]
 
 
 def test_it_leaves_torch_out() -> None:
