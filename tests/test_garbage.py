@@ -34,7 +34,7 @@ def stack() -> Iterator[Stack]:
 
 async def closing(url: str, *messages: str | bytes) -> tuple[int, str]:
     """Connect, send, and see how the server closes: its code and reason."""
-    async with connect(url) as ws:
+    async with connect(url, ping_interval=None) as ws:
         try:
             for message in messages:
                 await ws.send(message)

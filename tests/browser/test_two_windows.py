@@ -22,7 +22,7 @@ CUT_OFF_S = 20.0
 PHRASES = 11
 LINES = """
 const linesOn = () => [...document.querySelectorAll(".line:not(.partial)")].map(
-  (line) => `${line.querySelector("time").innerText} ${line.innerText}`,
+  (line) => `${line.querySelector("time").textContent} ${line.textContent}`,
 );
 """
 NOTE = f"""() => {{
