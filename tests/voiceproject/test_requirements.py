@@ -70,7 +70,7 @@ def test_the_bill_of_materials_names_each_with_its_files(tmp_path: Path) -> None
     recipe = (ROOT / "Makefile").read_text("utf-8").split("\nsbom:")[1].split("\n\n")[0]
     _, _, words = recipe.replace("\\\n", " ").partition("@$(UV) ")
     target = tmp_path / "sbom.json"
-    command = [ROOT / ".uv" / "bin" / "uv", *words.split()[:-1], target]
+    command = [str(ROOT / ".uv/bin/uv"), *words.split()[:-1], str(target)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=60, env=OFFLINE)
     bill = json.loads(target.read_text("utf-8"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
