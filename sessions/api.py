@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from sessions import (
     access,
     addresses,
+    audit,
     finish,
     names,
     opening,
@@ -27,6 +28,7 @@ from sessions import (
 from sessions.background import spawn
 from sessions.callers import Caller, identify, identify_async, opened_for
 from sessions.capture.registry import registry
+from sessions.crowd import crowd
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.models import Participant, Source, State, VoiceSession
@@ -245,15 +247,18 @@ async def stream_events(
     except VoiceError:
         cursor = 0  # an id that is none of ours: everything, rather than nothing
     session = await database_sync_to_async(opened_for)(request, public_id)
+    address = audit.address_of(request)
+    crowd.check(address)
     return StreamingHttpResponse(
-        _server_sent(session.pk, cursor),
+        _server_sent(session.pk, cursor, address),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _server_sent(session_id: int, after: int) -> AsyncIterator[str]:
-    with registry().viewing(session_id), readers().reading(session_id):
+async def _server_sent(session_id: int, after: int, address: str) -> AsyncIterator[str]:
+    viewing = registry().viewing(session_id)
+    with crowd.inside(address), viewing, readers().reading(session_id):
         yield "retry: 1000\n\n"
         async with contextlib.aclosing(_lines(session_id, after)) as lines:
             async for line in lines:

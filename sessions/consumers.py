@@ -26,6 +26,7 @@ from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, Stop, registry
 from sessions.capture.sinks import Track, open_sinks
+from sessions.crowd import crowd
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.models import Participant, VoiceSession
@@ -61,6 +62,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
     _opening: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._place = contextlib.ExitStack()
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -69,6 +71,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             if self._opening is not None:
                 await asyncio.wait([self._opening])
             await self.released()
+            self._place.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] == "websocket.receive":
@@ -81,8 +84,13 @@ class SessionConsumer(AsyncWebsocketConsumer):
         # A close code reaches the client only after the handshake.
         await self.accept()
         # Not cut short by a cancellation: half an opening would stay behind.
-        self._opening = spawn(self._guarded(self.opened()), name="socket.open")
+        self._opening = spawn(self._guarded(self._enter()), name="socket.open")
         await asyncio.shield(self._opening)
+
+    async def _enter(self) -> None:
+        crowd.check(self._address())
+        self._place.enter_context(crowd.inside(self._address()))
+        await self.opened()
 
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None

@@ -117,15 +117,24 @@ def _board(request: HttpRequest) -> dict[str, Any]:
     return whole
 
 
+def _refused(request: HttpRequest, form: NewSessionForm) -> HttpResponse:
+    assert request.user.is_authenticated
+    filters = listing.Filters()
+    context = list_context(filters, listing.page(request.user, filters))
+    return _whole(request, form, context, status=422)
+
+
 @require_POST
 @login_required
 def create(request: HttpRequest) -> HttpResponse:
     form = NewSessionForm(request.POST)
     assert request.user.is_authenticated
     if not form.is_valid():
-        filters = listing.Filters()
-        context = list_context(filters, listing.page(request.user, filters))
-        return _whole(request, form, context, status=422)
-    made = opening.open_browser_session(owner=request.user, **form.cleaned_data)
+        return _refused(request, form)
+    try:
+        made = opening.open_browser_session(owner=request.user, **form.cleaned_data)
+    except opening.TooManySessionsError as e:
+        form.add_error(None, e.message)
+        return _refused(request, form)
     page = reverse("session", args=[made.session.public_id])
     return redirect(f"{page}?{urlencode({'token': made.token})}")

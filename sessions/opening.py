@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import transaction
 
-from sessions import access, lifecycle
+from sessions import access, lifecycle, queries
+from sessions.errors import VoiceError
 from sessions.models import Source, State, VoiceSession
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from django.contrib.auth.models import AbstractBaseUser
+
+
+class TooManySessionsError(VoiceError):
+    """Of one person, all live."""
+
+    def __init__(self, most: int) -> None:
+        message = f"You have {most} sessions that run: end one of them first."
+        super().__init__("too_many_sessions", message, status=429)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,10 @@ def open_browser_session(
     language: str = "",
     record: bool = True,
 ) -> Opened:
-    """Make a session that browsers can join, active from now on."""
+    """Make a session that browsers can join, active from now on. Raises
+    TooManySessionsError."""
+    if owner is not None:
+        _check_owner(owner)
     session = open_session(
         source=Source.BROWSER,
         owner=owner,
@@ -41,6 +54,13 @@ def open_browser_session(
         record=record,
     )
     return Opened(session, access.token_of(session))
+
+
+def _check_owner(owner: AbstractBaseUser) -> None:
+    """A program that opens sessions without end ends nobody else's."""
+    most = settings.SESSIONS_PER_USER
+    if most and queries.active().filter(owner=owner.pk).count() >= most:
+        raise TooManySessionsError(most)
 
 
 @transaction.atomic

@@ -36,6 +36,7 @@ class Close(IntEnum):
     REPLACED = 4011
     NO_CONSENT = 4012
     OPTED_OUT = 4013
+    CROWDED = 4014
 
 
 CLOSE_BY_ERROR = {
@@ -45,6 +46,7 @@ CLOSE_BY_ERROR = {
     "bad_address": Close.BAD_ADDRESS,
     "bad_frame": Close.BAD_FRAME,
     "flood": Close.FLOOD,
+    "crowded": Close.CROWDED,
     "no_consent": Close.NO_CONSENT,
     "opted_out": Close.OPTED_OUT,
 }

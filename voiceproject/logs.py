@@ -77,6 +77,7 @@ def configured(*, level: str, as_json: bool) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # One line per request and frame is noise; their warnings are kept.
+            "axes": {"level": "ERROR"},  # its warnings name who tried which name
             "daphne": {"level": "WARNING"},
             "django.channels.server": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},

@@ -63,6 +63,13 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 SECURE_REFERRER_POLICY = "same-origin"
+# For so many seconds browsers come back by https alone, whatever a link says.
+SECURE_HSTS_SECONDS = envint("HSTS_S", 0)
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for subdomains, and
+    "security.W021",  # in browsers' own lists: for the whole domain's owner to say
+    "security.W008",  # to https leads the proxy that has the certificate
+]
 # So many proxies stand before us, each adding an address to X-Forwarded-For.
 TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
@@ -299,6 +306,10 @@ SEARCH = "transcripts.search.search"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
+# WebSockets and event streams of one address to one process, and live sessions of one
+# person; 0: as many as they like.
+CONNECTIONS_PER_ADDRESS = envint("CONNECTIONS_PER_ADDRESS", 1000)
+SESSIONS_PER_USER = envint("SESSIONS_PER_USER", 100)
 AUDIO_MAX_AHEAD_S = envfloat("AUDIO_MAX_AHEAD_S", 120.0, least=31.0)
 
 # --- storage: a folder, or a bucket of anything that speaks S3 -----------------------

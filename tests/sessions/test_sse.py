@@ -13,12 +13,14 @@ from scene import an_open_session, eventually
 
 from sessions import api, events
 from sessions.capture.registry import registry
+from sessions.crowd import crowd
 from sessions.feed import Feed, feed
 from sessions.opening import Opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 in_db = database_sync_to_async
+HERE = "192.0.2.7"
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ async def opened() -> Opened:
 
 
 def stream(opened: Opened, *, after: int = 0) -> AsyncGenerator[str, None]:
-    made = api._server_sent(opened.session.pk, after)
+    made = api._server_sent(opened.session.pk, after, HERE)
     assert isinstance(made, AsyncGenerator)
     return made
 
@@ -37,7 +39,7 @@ async def comes(lines: AsyncGenerator[str, None]) -> str:
 
 
 def nothing_left() -> bool:
-    return not registry()._viewers and not feed().followed()
+    return not (registry()._viewers or feed().followed() or crowd.count(HERE))
 
 
 async def test_it_tells_when_to_return_and_numbers_what_is_stored(
