@@ -1,0 +1,121 @@
+"""A whole run's logs hold no secret and nothing that was said, however much is told."""
+
+from __future__ import annotations
+
+import asyncio
+import http.cookiejar
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+from speech import voices
+from stack import Stack, free_port
+from talk import reading, talk
+
+from bot.phone.caller import Caller
+
+PHRASES = ["hello team thank you", "open the meeting please"]
+WORDS = ("hello", "meeting", "please", "thank")
+SETTINGS = {
+    "SECRET_KEY": "a-secret-key-that-is-long-enough-for-anybody-0123456789",
+    "METRICS_TOKEN": "metrics-token-3f0b1c",
+    "DISCORD_CLIENT_ID": "400000000000000001",
+    "DISCORD_CLIENT_SECRET": "client-secret-7c1a9e",
+    "S3_SECRET_ACCESS_KEY": "s3-secret-5d2b8f",
+    "S3_ACCESS_KEY_ID": "s3-access-88c1",
+    "RESPONDER_KEY": "responder-key-91ab",
+    "TTS_KEY": "tts-key-40fe",
+    "EMAIL_HOST_PASSWORD": "mail-password-6d03",
+}
+PASSWORD, WRONG, NAME = "parley", "wr0ng-passw0rd-77", "Zuleika Dobson"
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    told_most = {"LOG_LEVEL": "DEBUG", "RESPONDER": "echo"}
+    with Stack(**SETTINGS, **told_most, AUDIOSOCKET_PORT=str(free_port())) as made:
+        yield made
+
+
+def signs_in(stack: Stack, password: str) -> str:
+    """By the page, with a browser's cookies; the session cookie, "" if refused."""
+    jar = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    browser.open(f"{stack.url}/login", timeout=10).read()
+    cookies = {one.name: one.value or "" for one in jar}
+    form = {"login": "admin", "password": password}
+    form["csrfmiddlewaretoken"] = cookies["csrftoken"]
+    data = urllib.parse.urlencode(form).encode()
+    browser.open(f"{stack.url}/login", data, timeout=10).read()
+    return {one.name: one.value or "" for one in jar}.get("sessionid", "")
+
+
+def missing(stack: Stack, path: str) -> None:
+    """An address that is refused, and may be logged."""
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{stack.url}{path}", timeout=10)
+
+
+async def a_call(port: int) -> None:
+    caller = Caller("127.0.0.1", port)
+    await caller.connect()
+    await caller.wait(3)
+    said = voices.speak(PHRASES[0])
+    await caller.say(soxr.resample(said, voices.SAMPLE_RATE_HZ, 8_000), 8_000)
+    await caller.wait(2)
+    caller.hang_up()
+    await caller.over(within_s=10)
+
+
+async def test_nothing_of_it_is_in_any_log(stack: Stack) -> None:
+    def used() -> list[str]:
+        session = stack.new_session(title=f"{NAME} and others")
+        path = f"/sessions/{session['id']}"
+        share: dict[str, Any] = stack.api("POST", f"{path}/shares", {"days": 1})
+        cookie = signs_in(stack, PASSWORD)
+        assert cookie
+        assert not signs_in(stack, WRONG)
+        missing(stack, f"/session/{session['id']}?token=garbage-token-5521")
+        missing(stack, "/shared/garbage-share-9917")
+        sessions.append(session)
+        return [session["token"], share["url"].rsplit("/", 1)[1], cookie]
+
+    sessions: list[dict[str, Any]] = []
+    secrets = await asyncio.to_thread(used)
+    (session,) = sessions
+    calling = asyncio.create_task(a_call(int(stack.env["AUDIOSOCKET_PORT"])))
+    spoken = voices.speak_phrases(PHRASES, voice=voices.UNSEEN_VOICES[0], pause_s=1.2)
+    async with reading(session) as viewer:
+        sound = np.concatenate([spoken, voices.silence(1.2)])
+        await talk(session, sound, name=urllib.parse.quote(NAME))
+        await viewer.until(lambda v: len(v.lines) >= 2, within_s=30)
+        said = " ".join(line["text"] for line in viewer.lines).lower()
+        assert all(word in said for word in WORDS)
+        stack.api("POST", f"/sessions/{session['id']}/end")
+        await viewer.until(
+            lambda v: v.of_type("state")[-1]["state"] == "ready", within_s=40
+        )
+    await calling
+    stack.stop()
+    told = stack.logs() + kept(stack.folder / "logs")
+    assert "web.stopped" in told
+    secrets += [*SETTINGS.values(), PASSWORD, WRONG, stack.token, "garbage-"]
+    secrets.remove(SETTINGS["DISCORD_CLIENT_ID"])  # stands in every browser's address
+    secrets.remove(PASSWORD)  # the program's own name
+    assert not [secret for secret in secrets if secret in told]
+    for word in (*WORDS, *NAME.lower().split()):
+        line = re.search(rf"^.*\b{word}\b.*$", told, re.MULTILINE | re.IGNORECASE)
+        assert line is None, line and line[0][:300]
+
+
+def kept(folder: Path) -> str:
+    """Everything below a folder of logs."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return "\n".join(path.read_text("utf-8", "replace") for path in files)
