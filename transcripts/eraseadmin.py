@@ -4,6 +4,7 @@ receipts, to read."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
@@ -65,6 +66,12 @@ class ErasureAdmin(ReadOnly):
         self, request: HttpRequest, obj: object | None = None
     ) -> bool:
         return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        may = {"may_erase": request.user.has_perm(ASK)}
+        return super().changelist_view(request, (extra_context or {}) | may)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.erase_person)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from allauth.socialaccount.models import SocialApp, SocialToken
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangosGroupAdmin
@@ -20,7 +20,7 @@ from sessions.admin.reading import PartOfSession
 
 admin.site.unregister([User, Group])
 # allauth's own: what they hold comes from the settings here, or is not used.
-admin.site.unregister([EmailAddress, SocialApp, SocialToken])
+admin.site.unregister([EmailAddress, SocialAccount, SocialApp, SocialToken])
 
 
 @admin.register(User)
@@ -30,11 +30,25 @@ class UserAdmin(DjangosUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    filter_horizontal = ()  # Django's two boxes and their script shut readers out
 
 
 @admin.register(Group)
 class GroupAdmin(DjangosGroupAdmin, ModelAdmin):
     """As above."""
+
+    filter_horizontal = ()
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(PartOfSession):
+    """Whose Discord user is whose account here. Unlinked by its owner alone."""
+
+    list_display = ("user", "provider", "uid", "last_login", "date_joined")
+    list_select_related = ("user",)
+    search_fields = ("uid", "user__username")
+    ordering = ("-pk",)
+    fields = list_display
 
 
 @admin.register(LogEntry)

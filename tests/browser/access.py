@@ -17,9 +17,15 @@ LOOK = """async () => {
 }"""
 
 
-async def check_access(page: Page) -> None:
-    """Nothing serious is in anybody's way, once what moves has come to rest."""
+async def barriers(page: Page) -> list[str]:
+    """What is seriously in somebody's way, once what moves has come to rest."""
     if not await page.evaluate("() => 'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
-    if serious := await page.evaluate(LOOK):
+    found: list[str] = await page.evaluate(LOOK)
+    return found
+
+
+async def check_access(page: Page) -> None:
+    """Nothing is."""
+    if serious := await barriers(page):
         pytest.fail("\n".join(serious))
