@@ -88,7 +88,7 @@ async def pictures(stack: Stack) -> None:
         await expect(page.locator(".line.partial").first).to_be_attached(timeout=30_000)
         await take(page, "live")
         await page.goto(over)
-        await expect(page.locator(".word").first).to_be_visible()
+        await expect(page.locator(".line .w").first).to_be_visible()
         await page.keyboard.press("Space")
         await asyncio.sleep(4)
         await take(page, "finished")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soxr
 from speech import voices
-from stack import Stack, free_port
+from stack import ALL, Stack, free_port
 from talk import reading, talk
 
 from bot.phone.caller import Caller
@@ -40,7 +40,8 @@ PASSWORD, WRONG, NAME = "parley", "wr0ng-passw0rd-77", "Zuleika Dobson"
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     told_most = {"LOG_LEVEL": "DEBUG", "RESPONDER": "echo"}
-    with Stack(**SETTINGS, **told_most, AUDIOSOCKET_PORT=str(free_port())) as made:
+    phone = {"AUDIOSOCKET_PORT": str(free_port())}
+    with Stack(programs=ALL, **SETTINGS, **told_most, **phone) as made:
         yield made
 
 

@@ -48,9 +48,9 @@ def house(live_server: LiveServer, settings: Settings, tmp_path: Path) -> House:
     settings.DATA_DIR = tmp_path
     settings.STORAGE_DIR = tmp_path / "storage"
     world = World()
-    session = VoiceSession.objects.filter(pk=world.session.pk)
-    session.update(state=State.READY, ended_at=timezone.now(), title="A plan")
-    session = session.get()
+    session = world.session
+    over = {"state": State.READY, "ended_at": timezone.now(), "title": "A plan"}
+    VoiceSession.objects.filter(pk=session.pk).update(**over)
     owner = world.people["owner"]
     assert owner is not None
     known = world.parameters | {
