@@ -71,6 +71,7 @@ def measure() -> None:
     from django.db import connection
     from django.test import Client
 
+    from sessions.listing import _name
     from sessions.models import VoiceSession
     from transcripts.management.commands.seed import WORDS
 
@@ -82,8 +83,9 @@ def measure() -> None:
     users = get_user_model()
     moderator = users.objects.create_superuser("moderator")
     owner = users.objects.get(username="seed-0")
-    known = list(VoiceSession.objects.values_list("pk", "public_id", "owner_id"))
-    pages = max(len(known) // 20, 1)
+    rows = VoiceSession.objects.order_by("pk")
+    known = list(rows.values_list("pk", "public_id", "owner_id"))
+    begins = [_name(row) for row in rows.only("created_at")[:: len(known) // 100]]
     asks: dict[str, Callable[[], str]] = {
         "a frequent word": lambda: "/search?q=" + chance.choice(WORDS[:FREQUENT]),
         "any word": lambda: "/search?q=" + chance.choice(WORDS),
@@ -92,7 +94,9 @@ def measure() -> None:
         "in a row": lambda: f'/search?q="{"+".join(chance.sample(WORDS[:50], 2))}"',
         "a beginning": lambda: "/search?q=" + chance.choice(WORDS)[:3],
         "the list": lambda: "/",
-        "the list, deep": lambda: f"/?page={chance.randint(1, pages)}",
+        "the list, deep": lambda: f"/?before={chance.choice(begins)}",
+        "the list, narrowed": lambda: "/?state=ready&language=en&person=ann",
+        "titles and words": lambda: "/?q=" + chance.choice(WORDS[:500]),
     }
     for who in (moderator, owner):
         client = Client()
