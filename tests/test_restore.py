@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from postgres import postgres_server
 from speech import voices
-from stack import Stack, wait_for
+from stack import ALL, Stack, wait_for
 from talk import talk
 from test_recording import found_at, the_master
 
@@ -37,7 +37,7 @@ def machines(request: pytest.FixtureRequest) -> Iterator[list[Stack]]:
             env = {"RECORDING_CHUNK_S": "2", "SESSION_IDLE_TTL_S": ttl_s}
             if request.param == "postgresql":
                 env["DATABASE_URL"] = parts.enter_context(postgres_server())
-            found.append(Stack(**env))
+            found.append(Stack(programs=ALL, **env))
         yield found
         for one in found:
             parts.callback(shutil.rmtree, one.folder, ignore_errors=True)
@@ -54,7 +54,7 @@ def brought_up(machine: Stack, copy: Path, *, token: str) -> None:
         subprocess.run(words, check=True, capture_output=True, timeout=60)
     machine.manage("migrate", "-v0")
     machine.token = token
-    for name in machine._programs:
+    for name in ALL:
         machine.start(name)
     machine.wait_healthy()
 

@@ -69,7 +69,7 @@ def _postgresql(target: Path) -> str:
     try:
         subprocess.run(
             [program("pg_dump"), *words],
-            env={"PATH": os.environ.get("PATH", os.defpath)} | secret,
+            env=secret,
             capture_output=True,
             text=True,
             check=True,

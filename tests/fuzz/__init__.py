@@ -1,0 +1,1 @@
+"""Fuzzers over the readers of what strangers send: `targets` says what, `running` how."""
