@@ -1,1 +1,1 @@
-"""Fuzzers over the readers of what strangers send: `targets` says what, `running` how."""
+"""Fuzzers over the readers of what strangers send: `targets` which, `running` how."""
