@@ -21,7 +21,7 @@ from sessions.capture.sinks import Track
 from sessions.models import State, VoiceSession
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 def a_user(name: str = "ada", *, staff: bool = False) -> User:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
@@ -236,9 +235,9 @@ async def slow_loris(stack: Stack, count: int) -> None:
     """Half a request, and then nothing: held open for a while, many at a time."""
     held = []
     for _ in range(count):
-        one = socket.create_connection(("127.0.0.1", stack.port))
-        one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-        held.append(one)
+        _, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        held.append(writer)
     await asyncio.sleep(3)
     for one in held:
         one.close()

@@ -90,6 +90,7 @@ async def test_a_search_leads_to_the_line_and_its_sound(
     assert await page.evaluate("() => parley.transport.isMixed") is False
 
 
+@pytest.mark.alone
 async def test_its_tracks_stay_together(stack: Stack, new_page: NewPage) -> None:
     page = await new_page(viewport={"width": 1280, "height": 860})
     await sought(stack, page)
