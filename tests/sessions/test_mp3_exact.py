@@ -167,11 +167,9 @@ def test_a_second_encoder_goes_on_where_the_first_was_killed(decode: Decoder) ->
     "name", [lame.SYSTEM[0], lame.wheel()], ids=["system", "wheel"]
 )
 @pytest.mark.parametrize("bitrate", [64, 128])
-def test_five_minutes_with_random_gaps_are_the_same_bits(
-    name: str, bitrate: int
-) -> None:
+def test_minutes_with_random_gaps_are_the_same_bits(name: str, bitrate: int) -> None:
     using = lame.load(name)
-    samples = 300 * 48_000
+    samples = 90 * 48_000
     pieces = [
         *scattered(samples // 2, gaps=(1, 15_000), bursts=(1, 20_000), seed=bitrate),
         *(
