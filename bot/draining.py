@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 0.5
 
 
-class Host(Protocol):
+class Caretaker(Protocol):
     """Whoever has calls here."""
 
     @property
@@ -48,25 +48,25 @@ class Draining:
         self._is_asked.set()
         self._is_hurried.set()
 
-    async def run(self, hosts: Sequence[Host]) -> None:
+    async def run(self, caretakers: Sequence[Caretaker]) -> None:
         """Returns when it is over; sets `is_over`."""
         await self._is_asked.wait()
         try:
             async with asyncio.timeout(self._within_s):
-                await self._drain(hosts)
+                await self._drain(caretakers)
         except TimeoutError:
-            left = sum(host.active for host in hosts)
+            left = sum(one.active for one in caretakers)
             if self._within_s and left:
                 log.warning("bot.drained_late", calls=left)
         self.is_over.set()
 
-    async def _drain(self, hosts: Sequence[Host]) -> None:
+    async def _drain(self, caretakers: Sequence[Caretaker]) -> None:
         if not self._within_s or self._is_hurried.is_set():
             return
-        for host in hosts:
-            host.drain()
-        log.info("bot.draining", calls=sum(host.active for host in hosts))
-        while any(host.active for host in hosts):
+        for one in caretakers:
+            one.drain()
+        log.info("bot.draining", calls=sum(one.active for one in caretakers))
+        while any(one.active for one in caretakers):
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._is_hurried.wait()

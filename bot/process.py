@@ -63,8 +63,9 @@ async def run(only: Only | None = None) -> None:
         if settings.BOT_HEALTH_PORT:
             await parts.enter_async_context(_health(phone, discord))
         log.info("bot.started")
-        hosts = [phone, discord.operator if discord else None]
-        end = spawn(draining.run([h for h in hosts if h is not None]), name="drain")
+        parties = (phone, discord.operator if discord else None)
+        caretakers = [one for one in parties if one is not None]
+        end = spawn(draining.run(caretakers), name="drain")
         await keep_house(draining.is_over)
         await end
     await registry().shut_down()

@@ -42,7 +42,7 @@ class S3Storage:
     def __init__(self, options: S3Options) -> None:
         self._bucket = Bucket(options)
 
-    def found(self) -> bool:
+    def make(self) -> bool:
         """Make the bucket where there is none; whether it was made."""
         return self._bucket.make()
 

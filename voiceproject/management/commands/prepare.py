@@ -19,7 +19,7 @@ class Command(BaseCommand):
         found = storage()
         if isinstance(found, S3Storage):
             try:
-                is_new = found.found()
+                is_new = found.make()
             except StorageError as e:
                 raise CommandError(f"The bucket: {e.message}") from e
             self.stdout.write(
