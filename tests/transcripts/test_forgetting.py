@@ -115,7 +115,9 @@ def erase(subject: forgetting.Subject, *, road: Erasure.Road = Road.ADMIN) -> Er
     return made
 
 
-def test_nothing_of_them_is_left_in_any_table_object_or_file(here: Path) -> None:
+def test_nothing_of_them_is_left_in_any_table_object_or_file(
+    here: Path, either_database: None
+) -> None:
     talk, other = Talk(), Talk()
     for one in (talk, other):
         one.ends()
