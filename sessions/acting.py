@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.utils import timezone
 
-from sessions import deletion, finish, lifecycle, masters, mixing
+from sessions import (
+    deletion,
+    finish,
+    lifecycle,
+    masters,
+    mixing,
+    recordings,
+    retention,
+)
 from sessions.errors import SessionNotFoundError, VoiceError
-from sessions.models import State, VoiceSession
+from sessions.models import State, Tier, VoiceSession
 
 Options = dict[str, Any]
 
@@ -126,6 +135,10 @@ def finish_again(session_id: int, options: Options) -> bool:
 def remix(session_id: int, options: Options) -> bool:
     """Make the master anew. Raises VoiceError where there is nothing to mix."""
     session = _allowed("remix", session_id)
+    is_old = retention.is_expired(session, Tier.FRAGMENT, now=timezone.now())
+    if is_old and recordings.of_tier(session.pk, Tier.MASTER):
+        told = "Its single voices were kept long enough: only this mix is left of it."
+        raise RefusedError(told)
     masters.want(session)
     return True
 

@@ -11,6 +11,7 @@ from ninja import Router, Schema, Status
 
 from sessions import access, addresses, bookmarks, callers, participants, shares
 from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.audit import Kind
 from sessions.bookmarks import Author
 from sessions.callers import identify
 from sessions.errors import VoiceError
@@ -98,7 +99,8 @@ class BookmarkOut(Schema):
     summary="Notes, by their time",
 )
 def list_bookmarks(request: HttpRequest, public_id: str) -> list[BookmarkOut]:
-    session, user = _opened(request, public_id)
+    session = callers.opened_for(request, public_id, kind=Kind.TRANSCRIPT)
+    user = callers.of(request).user
     manages = user is not None and access.may_manage(session, user)
     found = bookmarks.of_session(session)
     return [_marked(row, may_change=manages or _wrote(row, user)) for row in found]

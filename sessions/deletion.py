@@ -6,14 +6,16 @@ and is asked for again, and nothing stays behind that nobody knows of.
 
 from __future__ import annotations
 
+import contextlib
+
 import structlog
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from sessions import keys, mixing, spool
 from sessions.errors import VoiceError
-from sessions.models import VoiceSession
-from sessions.storage import storage
+from sessions.models import Deleted, VoiceSession
+from sessions.storage import StorageError, storage
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,11 @@ def delete(session: VoiceSession) -> None:
         folder.drop()
     mixing.drop_work(session)
     session_id = session.pk
+    Deleted.objects.get_or_create(public_id=session.public_id)
     session.delete()
+    # What a worker was just making of it has no row any more, and nobody else's.
+    with contextlib.suppress(StorageError):  # `reconcile` finds them otherwise
+        storage().delete([found.key for found in storage().listing(prefix)])
     log.info("session.deleted", session=session_id, objects=len(objects))
 
 

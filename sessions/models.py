@@ -16,7 +16,7 @@ from django.db import models
 from django.utils import timezone
 
 from sessions.annotations import Bookmark, Naming, Share
-from sessions.oversight import AuditEntry, Job, ManagedGuild
+from sessions.oversight import AuditEntry, Deleted, Job, ManagedGuild
 from sessions.privacy import Erasure, Report, Subscription
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "Bookmark",
+    "Deleted",
     "Erasure",
     "Job",
     "ManagedGuild",

@@ -74,6 +74,16 @@ class AuditEntry(models.Model):
         return f"{self.kind} of session {self.session}"
 
 
+class Deleted(models.Model):
+    """A session was deleted: sound of it that comes to light later goes, too."""
+
+    public_id = models.UUIDField(unique=True, editable=False)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"deleted session {self.public_id}"
+
+
 class Job(models.Model):
     """What somebody asked to be done to many things, and how far it is."""
 

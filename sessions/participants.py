@@ -335,7 +335,8 @@ def restore(session_id: int, public_id: UUID) -> Participant:
         public_id=public_id,
         defaults={
             "session_id": session_id,
-            "key": str(public_id),
+            # Not its public id, which others know: only a stream's own id is a proof.
+            "key": f"restored:{public_id}",
             "name": UNKNOWN,
             "left_at": timezone.now(),
         },

@@ -78,6 +78,8 @@ class Subscription(models.Model):
     )
     # Its owner gets the report unasked; a row that is off says that they want none.
     is_on = models.BooleanField(default=True)
+    # They have the session's link, and no other right to it.
+    by_link = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

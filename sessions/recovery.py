@@ -18,7 +18,7 @@ from django_q.tasks import async_task
 
 from sessions import finish, lifecycle, mixing, participants, recordings, spool
 from sessions.audio.journal import Head, Journal, JournalError
-from sessions.models import Recording, State, Tier, VoiceSession
+from sessions.models import Deleted, Recording, State, Tier, VoiceSession
 from sessions.spool import Folder
 
 log = structlog.get_logger(__name__)
@@ -91,8 +91,14 @@ def _restored_all() -> Iterator[VoiceSession]:
     known = VoiceSession.objects.filter(public_id__in=list(lying))
     for public_id in known.values_list("public_id", flat=True):
         del lying[str(public_id)]
+    deleted = Deleted.objects.filter(public_id__in=list(lying))
+    gone = {str(one) for one in deleted.values_list("public_id", flat=True)}
     for name, folders in lying.items():
-        if not any(map(_is_open, folders)) and (session := _restored(name, folders)):
+        if any(map(_is_open, folders)):
+            continue
+        if name in gone:
+            _dropped(folders)
+        elif session := _restored(name, folders):
             yield session
 
 
@@ -122,14 +128,15 @@ def _is_open(folder: Folder) -> bool:
 
 def _recovered(public_id: str, folders: list[Folder]) -> str:
     session = VoiceSession.objects.filter(public_id=public_id).first()
+    if session is None and Deleted.objects.filter(public_id=public_id).exists():
+        return _dropped(folders)
     if session is None:
         session = _restored(public_id, folders)
     if session is None:
         return "no journal that can be read: left"
-    if session.state == State.DELETED or not session.record:
-        for folder in folders:
-            folder.drop()
-        return "nothing of it may be kept: dropped"
+    is_over = session.sound_deleted_at is not None  # it was kept for its time
+    if session.state == State.DELETED or not session.record or is_over:
+        return _dropped(folders)
     if session.state == State.FAILED:
         lifecycle.advance(session.pk, State.FINISHING, reason="recovered")
         session.refresh_from_db()
@@ -138,6 +145,12 @@ def _recovered(public_id: str, folders: list[Folder]) -> str:
     if session.state == State.READY:
         return "ready, mixed anew" if _added(session.pk) else "waiting"
     return f"{session.state}: left to its end"
+
+
+def _dropped(folders: list[Folder]) -> str:
+    for folder in folders:
+        folder.drop()
+    return "nothing of it may be kept: dropped"
 
 
 def _restored(public_id: str, folders: list[Folder]) -> VoiceSession | None:

@@ -15,7 +15,7 @@ import structlog
 from sessions import finish, keys, lifecycle, participants, recordings
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.keys import Parsed
-from sessions.models import Tier, VoiceSession
+from sessions.models import Deleted, Tier, VoiceSession
 from sessions.recovery import Recovered
 from sessions.storage import Stored, storage
 
@@ -45,9 +45,10 @@ def _unknown(prefix: str) -> dict[UUID, Found]:
         parsed = keys.parse(stored.key)
         if parsed is not None and parsed.tier in ORDER:
             lying[parsed.session].append((parsed, stored))
-    known = VoiceSession.objects.filter(public_id__in=list(lying))
-    for public_id in known.values_list("public_id", flat=True):
-        del lying[public_id]
+    for kind in (VoiceSession, Deleted):  # of these there is none to be again
+        known = kind.objects.filter(public_id__in=list(lying))
+        for public_id in known.values_list("public_id", flat=True):
+            del lying[public_id]
     return lying
 
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http import StreamingHttpResponse as Streaming
 from django.views.decorators.http import require_safe
 
-from sessions import ranges, recordings, shares
+from sessions import audit, ranges, recordings, shares
 from sessions.errors import VoiceError
 from sessions.masters import AUDIO
 from sessions.models import Recording, Tier
@@ -75,7 +75,7 @@ async def shared_sound(request: HttpRequest, token: str) -> HttpResponseBase:
     """The master, or one of the recordings, or a part of it."""
     wanted = request.GET.get("recording", "")
     try:
-        row = await database_sync_to_async(_find)(token, wanted)
+        row = await database_sync_to_async(_find)(request, token, wanted)
         stat = await asyncio.to_thread(storage().stat, row.key) if row else None
     except (VoiceError, StorageError) as e:
         return HttpResponse(e.message, status=e.status, content_type="text/plain")
@@ -97,13 +97,17 @@ async def shared_sound(request: HttpRequest, token: str) -> HttpResponseBase:
     return response
 
 
-def _find(token: str, wanted: str) -> Recording | None:
-    """Raises NotSharedError."""
+def _find(request: HttpRequest, token: str, wanted: str) -> Recording | None:
+    """The audit log is told. Raises NotSharedError."""
     session = shares.find(token).session
     if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):
         return None
     row = recordings.to_download(session.pk, int(wanted) if wanted else None)
-    return row if row is not None and row.tier in PLAYED else None
+    if row is None or row.tier not in PLAYED:
+        return None
+    address = audit.address_of(request)
+    audit.note(session, kind=audit.Kind.AUDIO, user=request.user, address=address)
+    return row
 
 
 async def _pieces(

@@ -211,6 +211,9 @@ def _replace(session: VoiceSession) -> None:
         VoiceSession.objects.select_for_update().get(pk=session.pk)
         rows = Rewriting.objects.filter(utterance__session=session)
         done = rows.filter(state__in=(UtteranceState.DONE, UtteranceState.EMPTY))
+        # Where nothing is heard any more, what a person wrote stays.
+        corrected = Q(utterance__corrections__is_current=True)
+        done = done.exclude(corrected, state=UtteranceState.EMPTY)
         found = list(done.select_related("utterance__participant"))
         changed = [_put(row) for row in found]
         Utterance.objects.bulk_update(changed, _CHANGED, batch_size=100)

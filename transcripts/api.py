@@ -86,6 +86,8 @@ def _written(opened: Reading, suffix: str) -> tuple[str, str]:
         lines = [replace(line, original=None) for line in lines]
     if suffix == MINUTES:
         made = minutetaking.of_session(opened.session, lines)
+        if opened.is_shared:  # nor are notes, or who took them
+            made = replace(made, notes=[])
         return minutes.CONTENT_TYPE, minutes.write(made)
     if (chosen := exports.FORMATS.get(suffix)) is None:
         known = ", ".join([*exports.FORMATS, MINUTES])

@@ -134,7 +134,8 @@ def _told(row: Utterance, current: Correction | None) -> dict[str, Any]:
     """The data of the event: as an `utterance` event's, under the participant's own id,
     by which the log forgets them; nothing of whoever corrected."""
     line = lines.line(row, corrected=current.text if current else None)
-    own = {"participant": str(row.participant.public_id)}
+    person = row.participant  # whoever it was merged into has events of their own
+    own = {"participant": str(person.public_id), "name": person.name}
     words = [asdict(word) for word in line.words]
     return line.to_json() | own | {"words": words}
 

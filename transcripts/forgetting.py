@@ -173,8 +173,10 @@ def stop_and_forget(session: VoiceSession, streams: Iterable[UUID]) -> list[Eras
     """Take nothing more of these streams in a session, and delete what was said over
     them: words now, sound once it is over. Streams nobody knows are passed over."""
     keys = [str(one) for one in streams][:STREAMS_MOST]
-    people = Participant.objects.filter(session=session, key__in=keys)
-    return [forget_here(person) for person in people.order_by("pk")]
+    people = Participant.objects.filter(session=session, key__in=keys).order_by("pk")
+    # Of those whose rows were lost, the key once was what everybody may read.
+    theirs = [person for person in people if person.key != str(person.public_id)]
+    return [forget_here(person) for person in theirs]
 
 
 def forget_here(
@@ -247,25 +249,37 @@ def _waiting() -> QuerySet[Erasure]:
 
 def _go_on(wish: Erasure) -> bool:
     subject = subject_of(wish)
-    done, errors = 0, []
-    for person in people_of(subject):
+    people, errors = people_of(subject), []
+    left = {person.pk for person in people}  # whose session is gone is done
+    _keep(wish, subject, left)
+    for person in people:
         try:
-            done += _erase(person)
+            if _erase(person):
+                left.remove(person.pk)
+                _keep(wish, subject, left)
         except (StorageError, OSError) as e:
             why = getattr(e, "code", type(e).__name__)
             log.warning("forgetting.refused", session=person.session_id, why=why)
             errors.append(e)
-        Erasure.objects.filter(pk=wish.pk).update(sessions_done=done)
     if errors:
         raise errors[0]
     elsewhere = all(
         import_string(path)(subject.keys, before=wish.asked_at)
         for path in settings.SUBJECT_FORGETTERS
     )
-    if done < len(subject.people) or not elsewhere:
+    if left or not elsewhere:
         return False
     conclude(wish)
     return True
+
+
+def _keep(wish: Erasure, subject: Subject, left: set[int]) -> None:
+    """Who is still to be done: nobody is done twice, for the others' mix is made anew
+    each time."""
+    Erasure.objects.filter(pk=wish.pk).update(
+        people=[{"keys": list(subject.keys), "ids": sorted(left)}],
+        sessions_done=wish.sessions_total - len(left),
+    )
 
 
 def subject_of(wish: Erasure) -> Subject:

@@ -82,8 +82,9 @@ def receipt_text(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """By one click: opening the link is enough; the page offers to take it back."""
-    is_on = request.POST.get("back") == "yes"
+    """One click of a mail program is enough (POST); whoever opens the link in a browser
+    is asked, for mail scanners open links, too."""
+    is_on = request.POST.get("back") == "yes" if request.method == "POST" else None
     try:
         session = reporting.decide(token, is_on=is_on)
     except VoiceError as e:

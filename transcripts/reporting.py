@@ -21,7 +21,7 @@ from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from sessions import addresses, keeping, masters
+from sessions import access, addresses, audit, keeping, masters
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.errors import VoiceError
 from sessions.models import Report, State, Subscription, Tier, VoiceSession
@@ -51,8 +51,11 @@ LINES_MOST = 5_000
 
 def subscribe(session: VoiceSession, user: AbstractBaseUser, *, is_on: bool) -> None:
     """Whether somebody wants the report of a session they may open."""
+    by_link = not access.may_open(session, user)
     Subscription.objects.update_or_create(
-        session=session, user_id=user.pk, defaults={"is_on": is_on}
+        session=session,
+        user_id=user.pk,
+        defaults={"is_on": is_on, "by_link": by_link},
     )
 
 
@@ -62,9 +65,9 @@ def is_subscribed(session: VoiceSession, user: AbstractBaseUser) -> bool:
     return row.is_on if row else session.owner_id == user.pk
 
 
-def decide(token: str, *, is_on: bool) -> VoiceSession:
-    """What the link in a mail does; it works for ever. Raises VoiceError for any other
-    token."""
+def decide(token: str, *, is_on: bool | None) -> VoiceSession:
+    """What the link in a mail does; it works for ever. None: nothing yet. Raises
+    VoiceError for any other token."""
     try:
         session_id, user_id = signing.loads(token, salt=SALT)
         session = VoiceSession.objects.get(pk=session_id)
@@ -78,7 +81,10 @@ def decide(token: str, *, is_on: bool) -> VoiceSession:
     ) as e:
         message = "This link is not one of ours, or its session is gone."
         raise VoiceError("not_found", message, status=404) from e
-    subscribe(session, user, is_on=is_on)
+    if is_on is not None:  # a mail gives nobody a right
+        Subscription.objects.update_or_create(
+            session=session, user_id=user.pk, defaults={"is_on": is_on}
+        )
     return session
 
 
@@ -148,6 +154,10 @@ def _send(row: Report, *, now: datetime | None = None) -> bool:
     if not claim.update(leased_until=now + LEASE, attempts=F("attempts") + 1):
         return False
     row.refresh_from_db()
+    if not _may_have(row):
+        refused = {"state": Report.State.FAILED, "error": "no right any more"}
+        Report.objects.filter(pk=row.pk).update(**refused, leased_until=None)
+        return False
     try:
         _mail(row).send()
     except Exception as e:
@@ -157,8 +167,19 @@ def _send(row: Report, *, now: datetime | None = None) -> bool:
     Report.objects.filter(pk=row.pk).update(
         state=Report.State.SENT, sent_at=now, leased_until=None, error=""
     )
+    for kind in (audit.Kind.TRANSCRIPT, audit.Kind.AUDIO):
+        audit.note(row.session, kind=kind, user=row.user, address="", now=now)
     log.info("report.sent", session=row.session_id, report=row.pk)
     return True
+
+
+def _may_have(row: Report) -> bool:
+    """Whether its reader may still read the session: rights end, too."""
+    theirs = Subscription.objects.filter(session=row.session, user=row.user)
+    if not row.user.is_active or theirs.filter(is_on=False).exists():
+        return False
+    by_link = theirs.filter(by_link=True).exists()
+    return by_link or access.may_open(row.session, row.user)
 
 
 def _failed(row: Report, why: str, *, now: datetime) -> None:
@@ -245,6 +266,6 @@ def forget_subject(keys: Sequence[str], *, before: datetime) -> bool:
         int(key.removeprefix("account:")) for key in keys if key.startswith("account:")
     ]
     Subscription.objects.filter(user__in=users, created_at__lte=before).delete()
-    sent = Report.objects.filter(user__in=users, state=Report.State.SENT)
-    sent.filter(sent_at__lte=before).delete()
+    reports = Report.objects.filter(user__in=users, session__ended_at__lte=before)
+    reports.delete()
     return True

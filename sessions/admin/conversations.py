@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -16,7 +17,7 @@ from sessions import deletion, keeping
 from sessions.acting import ACTS, OVER
 from sessions.admin import shown
 from sessions.admin.doing import Answer, Doing, deed
-from sessions.admin.reading import ReadOnly, as_uuid, named
+from sessions.admin.reading import ReadOnly, as_uuid, asker, named
 from sessions.errors import VoiceError
 from sessions.models import Participant, Recording, VoiceSession
 
@@ -162,17 +163,30 @@ class VoiceSessionAdmin(Doing, ReadOnly):
         """Until when, in plain words."""
         return keeping.sentence(keeping.of(session))
 
-    @action(description="Keep for ever", permissions=["view"])
+    @action(description="Keep for ever", permissions=["moderate"])
     def keep(self, request: HttpRequest, queryset: QuerySet[VoiceSession]) -> None:
-        done = keeping.decide_all(queryset, keep=True)
-        self.message_user(request, f"{done} kept for ever.")
+        self._decide(request, queryset, keep=True, told="kept for ever")
 
-    @action(description="Keep as the settings say", permissions=["view"])
+    @action(description="Keep as the settings say", permissions=["moderate"])
     def do_not_keep(
         self, request: HttpRequest, queryset: QuerySet[VoiceSession]
     ) -> None:
-        done = keeping.decide_all(queryset, keep=False)
-        self.message_user(request, f"{done} kept as the settings say.")
+        told = "kept as the settings say"
+        self._decide(request, queryset, keep=False, told=told)
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[VoiceSession],
+        *,
+        keep: bool,
+        told: str,
+    ) -> None:
+        rows = list(queryset)
+        done = keeping.decide_all(queryset, keep=keep)
+        said = f"{told.capitalize()}."
+        LogEntry.objects.log_actions(asker(request), rows, CHANGE, said)
+        self.message_user(request, f"{done} {told}.")
 
     # --- deletion -----------------------------------------------------------------
 

@@ -93,6 +93,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('is_on', models.BooleanField(default=True)),
+                ('by_link', models.BooleanField(default=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscriptions', to='voice_sessions.voicesession')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='session_subscriptions', to=settings.AUTH_USER_MODEL)),

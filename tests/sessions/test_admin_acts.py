@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape
 from pytest_django.fixtures import Settings
 from recorded import Recorded
@@ -156,6 +158,20 @@ def test_the_master_is_mixed_again(
     assert rung == [talk.session.pk]
     assert mixing.remix(talk.session.pk)
     assert recordings.of_tier(talk.session.pk, Tier.MASTER)[0].pk != before
+    assert masters.link_of(talk.session)
+
+
+def test_the_only_copy_is_not_given_up_for_a_new_mix(
+    client: Client, settings: Settings
+) -> None:
+    talk = heard()
+    (master,) = recordings.of_tier(talk.session.pk, Tier.MASTER)
+    settings.KEEP_FRAGMENTS_DAYS = 90
+    long_ago = timezone.now() - timedelta(days=91)
+    VoiceSession.objects.filter(pk=talk.session.pk).update(ended_at=long_ago)
+    job = do(client, "remix", talk.session)
+    assert "only this mix is left" in job.failures[0][1]
+    assert recordings.of_tier(talk.session.pk, Tier.MASTER) == [master]
     assert masters.link_of(talk.session)
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 from scene import a_session
 
@@ -23,6 +24,7 @@ from sessions import (
     mixing,
     recordings,
     recovery,
+    restoring,
     spool,
     tasks,
 )
@@ -31,6 +33,7 @@ from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
 from sessions.models import Participant, Recording, State, VoiceSession
 from sessions.storage import LocalStorage, UnreachableError, storage
+from transcripts import forgetting
 
 pytestmark = pytest.mark.django_db
 
@@ -195,6 +198,41 @@ def test_a_deleted_session_leaves_nothing_anywhere(here: Path) -> None:
     assert not list((here / "storage").rglob("*.mp3"))
     assert not spool.folders()
     assert not VoiceSession.objects.exists()
+
+
+def test_what_another_host_still_had_of_it_does_not_bring_it_back() -> None:
+    session = a_session(State.FINISHING)
+    left_behind(session.public_id)
+    recovery.recover()
+    deletion.delete(session)
+    for by in (restoring.restore, recovery.ring, recovery.recover):
+        left_behind(session.public_id)
+        by()
+        assert not VoiceSession.objects.exists()
+    assert not spool.folders()
+
+
+def test_sound_that_comes_when_its_days_are_over_goes(here: Path) -> None:
+    session = a_session(State.READY)
+    now = timezone.now()
+    VoiceSession.objects.filter(pk=session.pk).update(sound_deleted_at=now)
+    left_behind(session.public_id)
+    (done,) = recovery.recover()
+    assert done.done == "nothing of it may be kept: dropped"
+    assert not spool.folders()
+    assert not of(session)
+
+
+def test_whose_rows_were_lost_is_not_forgotten_by_what_everybody_may_read() -> None:
+    public_id = uuid.uuid4()
+    left_behind(public_id)
+    recovery.recover(public_id)
+    session = VoiceSession.objects.get(public_id=public_id)
+    person = Participant.objects.get(session=session)
+    assert person.key != str(person.public_id)
+    for key in (person.key, str(person.public_id)):  # of an older release
+        Participant.objects.filter(pk=person.pk).update(key=key)
+        assert forgetting.stop_and_forget(session, [person.public_id]) == []
 
 
 def test_nothing_is_deleted_while_storage_is_away(

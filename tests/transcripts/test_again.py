@@ -13,10 +13,11 @@ from fake_engine import FakeEngine
 from pytest_django.fixtures import Settings
 from recorded import Recorded
 from rooms import Bell, Room
+from scene import a_user
 
 from sessions import events, finish, jobs, mixing, recordings
 from sessions.models import Job, Recording
-from transcripts import again, engines, keeper, tasks, utterances
+from transcripts import again, corrections, engines, keeper, tasks, utterances
 from transcripts.models import Rewriting, Utterance, UtteranceState
 from transcripts.recognised import Recognised, Word
 from transcripts.weights import ModelMissingError
@@ -58,6 +59,13 @@ def here(
     engines.other.forget()
     yield tmp_path
     engines.other.forget()
+
+
+class Deaf(Counting):
+    """Hears nothing."""
+
+    def final(self, audio: bytes, *, language: str) -> Recognised:
+        return Recognised(text="", words=(), language="en", confidence=0.0)
 
 
 class Talk(Recorded):
@@ -159,6 +167,15 @@ def test_the_transcript_in_storage_is_the_new_one(talk: Talk, here: Path) -> Non
     goes_on(job)
     (stored,) = (here / "storage").rglob("*.txt")
     assert "own any" in stored.read_text("utf-8")
+
+
+def test_what_a_person_wrote_stays_where_nothing_is_heard(talk: Talk) -> None:
+    ada = a_user("ada")
+    corrections.correct(talk.session, talk.first.public_id, "Good morning!", by=ada)
+    job = ask(talk)
+    assert listen(Deaf()) == 2
+    goes_on(job)
+    assert talk.texts() == ["Good morning!"]
 
 
 def test_a_line_whose_sound_is_gone_keeps_its_words(talk: Talk, here: Path) -> None:

@@ -14,11 +14,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from recorded import Recorded
-from scene import a_user
+from scene import a_moderator, a_user
 from structlog.testing import capture_logs
 
 from sessions import finish, mixing, recordings
-from sessions.models import Report, State, VoiceSession
+from sessions.models import AuditEntry, Report, State, VoiceSession
 from transcripts import chores, doorbell, reporting
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +113,40 @@ def test_whoever_subscribed_gets_one_and_whoever_left_none(owner: User) -> None:
     assert sent(talk.ends()) == ["ada@parley.test"]
 
 
+def a_reader(name: str) -> User:
+    reader = a_user(name)
+    User.objects.filter(pk=reader.pk).update(email=f"{name}@parley.test")
+    return reader
+
+
+def test_whoever_lost_the_right_gets_none(owner: User) -> None:
+    talk = Talk(owner)
+    gone, mod = a_reader("gone"), a_moderator("mod")
+    User.objects.filter(pk=mod.pk).update(email="mod@parley.test")
+    reporting.subscribe(talk.session, mod, is_on=True)
+    reporting.subscribe(talk.session, gone, is_on=True)  # who has its link
+    session = talk.ends()
+    mod.user_permissions.clear()
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    assert sent(session) == [MAIL]
+    assert Report.objects.filter(state=Report.State.FAILED).count() == 2
+
+
+def test_a_link_is_a_right_of_its_own(owner: User) -> None:
+    talk = Talk(owner)
+    reporting.subscribe(talk.session, a_reader("guest"), is_on=True)
+    assert sent(talk.ends()) == [MAIL, "guest@parley.test"]
+
+
+def test_what_others_are_sent_is_in_the_audit_log(owner: User) -> None:
+    talk, mod = Talk(owner), a_moderator("mod")
+    User.objects.filter(pk=mod.pk).update(email="mod@parley.test")
+    reporting.subscribe(talk.session, mod, is_on=True)
+    sent(talk.ends())
+    told = AuditEntry.objects.values_list("who", "kind")
+    assert set(told) == {(f"user:{mod.pk}", "transcript"), (f"user:{mod.pk}", "audio")}
+
+
 def test_without_an_address_there_is_none() -> None:
     assert sent(Talk(a_user("nobody")).ends()) == []
     assert sent(Talk(None).ends()) == []
@@ -154,7 +188,10 @@ def test_after_a_failure_it_still_comes(owner: User, settings: Settings) -> None
 def test_the_link_in_the_mail_ends_it_by_one_click(owner: User, client: Client) -> None:
     talk = Talk(owner)
     address = f"/unsubscribe/{reporting.token_for(talk.session.pk, owner.pk)}"
-    assert client.get(address).status_code == 200
+    for look in (client.get, client.head):  # as mail scanners do
+        assert look(address).status_code == 200
+        assert reporting.is_subscribed(talk.session, owner)
+    assert client.post(address).status_code == 200
     assert not reporting.is_subscribed(talk.session, owner)
     assert client.post(address, {"back": "yes"}).status_code == 200
     assert reporting.is_subscribed(talk.session, owner)

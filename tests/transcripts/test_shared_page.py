@@ -13,7 +13,8 @@ from django.utils import timezone
 from scene import a_session, a_user
 from spoken_lines import said
 
-from sessions import shares
+from sessions import bookmarks, shares
+from sessions.bookmarks import Author
 from sessions.models import Share, State, VoiceSession
 from transcripts import corrections
 
@@ -52,6 +53,20 @@ def test_it_is_the_page_of_a_session_that_is_over_to_be_read(
     assert "the-owner" not in text
     for control in ("share-open", "tracks.zip", "notes-add"):
         assert control not in text
+
+
+def test_notes_are_not_for_guests(
+    client: Client, talk: VoiceSession, token: str, ada: User
+) -> None:
+    by = Author("the-owner", ada)
+    bookmarks.take(talk, "Bob sounds tired", by=by, at_ms=1000)
+    minutes = f"/api/sessions/{talk.public_id}/transcript.md?token={token}"
+    text = client.get(minutes).content.decode()
+    assert "morning" in text
+    assert "tired" not in text
+    assert "the-owner" not in text
+    client.force_login(ada)
+    assert "tired" in client.get(minutes.split("?")[0]).content.decode()
 
 
 def test_no_engine_lists_it_and_no_other_site_learns_of_it(
