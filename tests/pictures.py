@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from browser.conftest import browser_hearing, write_wav
+from browser.chromium import browser_hearing, write_wav
 from playwright.async_api import Page, expect
 from speech import voices
 from stack import ALL, Stack, wait_for

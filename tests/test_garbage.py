@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +19,7 @@ from scene import eventually
 from speech import voices
 from stack import Stack
 from talk import RATE, reading, talk
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -32,17 +32,25 @@ def stack() -> Iterator[Stack]:
 
 
 async def closing(url: str, *messages: str | bytes) -> tuple[int, str]:
-    """Connect, send, and see how the server closes: its code and reason."""
+    """Connect, send, and see how the server closes: its code and reason. What it says
+    is read meanwhile: else the close would wait behind it until we are hung up on."""
     async with connect(url, ping_interval=None) as ws:
+        sending = asyncio.create_task(_send_all(ws, messages))
         try:
-            for message in messages:
-                await ws.send(message)
-                await asyncio.sleep(0)  # the close is seen when it comes
             while True:
                 await asyncio.wait_for(ws.recv(), 60)
         except ConnectionClosed as e:
             # Above 1 MiB, or text that is no UTF-8: dropped without a word (1006).
             return (e.rcvd.code, e.rcvd.reason) if e.rcvd else (1006, "dropped")
+        finally:
+            await sending
+
+
+async def _send_all(ws: ClientConnection, messages: Sequence[str | bytes]) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        for message in messages:
+            await ws.send(message)
+            await asyncio.sleep(0)  # what comes is read, too
 
 
 def audio(stack: Stack, public_id: str, **query: str) -> str:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
+from browser.chromium import browser_hearing, write_wav
 from browser.fake_server import FakeServer
-from numpy.typing import NDArray
 from playwright.async_api import (
     Browser,
     BrowserContext,
     Page,
-    async_playwright,
     expect,
 )
 
-CHROMIUM = "/usr/bin/chromium"
 OUTPUT = Path(__file__).resolve().parents[1] / "output"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-gpu",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
 # What Chromium itself writes when the network is gone on purpose.
 WEATHER = ("Failed to load resource", "WebSocket connection to", "net::ERR_")
 
@@ -44,15 +29,6 @@ expect.set_options(timeout=PATIENCE_MS)
 NewPage = Callable[..., Awaitable[Page]]
 
 
-def write_wav(path: Path, pcm: NDArray[np.int16], *, rate: int = 48_000) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(pcm.astype("<i2").tobytes())
-    return path
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """One Chromium for all tests; what its microphone hears is a tone of 1 kHz."""
@@ -61,21 +37,6 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
     folder = tmp_path_factory.mktemp("browser")
     async with browser_hearing(write_wav(folder / "tone.wav", tone)) as found:
         yield found
-
-
-@asynccontextmanager
-async def browser_hearing(wav: Path, *, loop: bool = True) -> AsyncIterator[Browser]:
-    """A Chromium of its own whose microphone plays a file."""
-    if not os.access(CHROMIUM, os.X_OK):
-        pytest.skip("needs chromium")
-    played = f"{wav}" if loop else f"{wav}%noloop"
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={played}"],
-        )
-        yield found
-        await found.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

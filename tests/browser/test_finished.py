@@ -78,6 +78,10 @@ async def test_it_plays_and_the_words_follow(
     await playing(page)
     await expect(page.locator(".line.now")).to_contain_text("Good morning")
     await expect(page.locator(".saying")).to_have_count(1)
+    await expect(page.locator(".line.now .past").first).to_be_attached()
+    tops = "(line) => new Set([...line.querySelectorAll('.w')].map((w) => w.offsetTop))"
+    rows = f"(line) => ({tops})(line).size"
+    assert await page.locator(".line.now").evaluate(rows) == 1, "the words fall apart"
     await expect(page.locator(".sounds audio")).to_have_count(1)  # the master alone
     await page.get_by_role("button", name="Pause").click()
     stands = await time_of(page)

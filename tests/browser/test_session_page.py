@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser.conftest import NewPage, browser_hearing, write_wav
+from browser.chromium import browser_hearing, write_wav
+from browser.conftest import NewPage
 from browser.waiting import speak
 from playwright.async_api import Page, expect
 from speech import voices

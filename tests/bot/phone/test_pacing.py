@@ -19,6 +19,8 @@ from bot.phone.pacing import Pacing
 
 SILENCE = b"\x10\x01\x40" + bytes(320)
 
+pytestmark = pytest.mark.alone  # frames every 20 ms
+
 
 @dataclass(eq=False)
 class Line:

@@ -261,15 +261,15 @@ export class Reader {
     element.classList.add("now");
     for (const one of element.querySelectorAll(".w")) {
       const i = Number(one.dataset.w);
-      one.classList.toggle("said", i < word);
+      one.classList.toggle("past", i < word);
       one.classList.toggle("saying", i === word);
     }
   }
 
   dim(element) {
     element?.classList.remove("now");
-    for (const word of element?.querySelectorAll(".said, .saying") ?? []) {
-      word.classList.remove("said", "saying");
+    for (const word of element?.querySelectorAll(".past, .saying") ?? []) {
+      word.classList.remove("past", "saying");
     }
   }
 }
