@@ -258,9 +258,13 @@ async def test_every_rate_is_heard_at_its_pitch(ears: Ears, rate: int) -> None:
 async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
     before, after = noise(0.7, seed=1), noise(0.7, seed=2)
 
+    away_s: list[float] = []
+
     async def hold(caller: Caller) -> None:
         await caller.say(before, RATE)
+        left = time.monotonic()
         await caller.be_away(1.0)
+        away_s.append(time.monotonic() - left)  # a busy machine comes back late
         await caller.say(after, RATE)
 
     async with serving() as server:
@@ -269,7 +273,7 @@ async def test_hold_is_a_gap_of_its_length(ears: Ears) -> None:
     (ear,) = ears.of_caller()
     assert np.array_equal(ear.pcm, np.concatenate([before, after]))
     (gap_s,) = gaps_s(ear)
-    assert gap_s == pytest.approx(1.0, abs=0.04)
+    assert gap_s == pytest.approx(*away_s, abs=0.04)
 
 
 @pytest.mark.alone
