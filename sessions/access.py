@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import AbstractBaseUser
-    from django.db.models import QuerySet
 
     Person = AbstractBaseUser | AnonymousUser
 
@@ -158,10 +157,10 @@ def is_own(session: VoiceSession, user: Person) -> bool:
     return session.owner_id == user.pk or took_part(session, user)
 
 
-def own(user: AbstractBaseUser) -> QuerySet[VoiceSession]:
-    """All that are."""
+def own(user: AbstractBaseUser) -> Q:
+    """Which sessions are."""
     spoke = Participant.objects.filter(is_participant(user)).values("session")
-    return VoiceSession.objects.filter(Q(owner=user.pk) | Q(pk__in=spoke))
+    return Q(owner=user.pk) | Q(pk__in=spoke)
 
 
 def took_part(session: VoiceSession, user: Person) -> bool:

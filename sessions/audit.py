@@ -6,7 +6,7 @@ each person, session, kind and hour; whoever took part or owns the session leave
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ def note(
     whoever has its link."""
     person = user if user is not None and user.is_authenticated else None
     if person is None or not access.is_own(session, person):
-        _write([session.public_id], kind, person, address, now)
+        _write({session.public_id}, kind, person, address, now)
 
 
 def note_each(
@@ -53,13 +53,13 @@ def note_each(
 ) -> None:
     """The same of many sessions, by their public ids, with the queries of one."""
     if asked := set(sessions):
-        own = access.own(user).filter(public_id__in=asked)
+        own = VoiceSession.objects.filter(access.own(user), public_id__in=asked)
         others = asked.difference(own.values_list("public_id", flat=True))
-        _write(sorted(others), kind, user, address, now)
+        _write(others, kind, user, address, now)
 
 
 def _write(
-    sessions: list[UUID],
+    sessions: Collection[UUID],
     kind: AuditEntry.Kind,
     person: AbstractBaseUser | None,
     address: str,
@@ -72,7 +72,6 @@ def _write(
     known = AuditEntry.objects.filter(
         session__in=sessions, who=who, kind=kind, hour=hour
     ).values_list("session", flat=True)
-    new = set(sessions).difference(known)
     rows = [
         AuditEntry(
             session=session,
@@ -83,8 +82,7 @@ def _write(
             seen_at=now,
             hour=hour,
         )
-        for session in sessions
-        if session in new
+        for session in set(sessions).difference(known)
     ]
     if rows:
         AuditEntry.objects.bulk_create(rows, ignore_conflicts=True)

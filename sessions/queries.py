@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from sessions import access, guilds
-from sessions.models import Participant, State, VoiceSession
+from sessions.models import State, VoiceSession
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -46,12 +46,7 @@ def visible_to(user: AbstractBaseUser) -> QuerySet[VoiceSession]:
     stored = VoiceSession.objects.exclude(state=State.DELETED)
     if access.is_moderator(user):
         return stored
-    took_part = Participant.objects.filter(access.is_participant(user))
-    return stored.filter(
-        Q(owner=user.pk)
-        | Q(pk__in=took_part.values("session"))
-        | Q(guild_id__in=guilds.managed_by(user))
-    )
+    return stored.filter(access.own(user) | Q(guild_id__in=guilds.managed_by(user)))
 
 
 def searchable_by(user: AbstractBaseUser) -> QuerySet[VoiceSession] | None:
