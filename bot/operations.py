@@ -36,7 +36,6 @@ log = structlog.get_logger(__name__)
 HOURS = 24
 KEPT_S = 60
 """The sums over all recordings are looked at so often, and no more."""
-BOT_SILENT_S = 30.0
 FREE_LOW = 0.1
 
 
@@ -151,7 +150,7 @@ def _bot() -> Sign:
         note = "It has not been heard of: nothing ends idle sessions."
         return Sign("Bot", "silent", is_well=False, note=note)
     told = f"heard {age_s:.0f} s ago"
-    return Sign("Bot", told, is_well=age_s <= BOT_SILENT_S)
+    return Sign("Bot", told, is_well=age_s <= pulses.SILENT_S)
 
 
 def _heard(at: float, now: datetime) -> str:

@@ -11,6 +11,8 @@ from sessions.outages import Outage
 
 KEPT_S = 3600
 EVERY_S = 5.0
+SILENT_S = 30.0
+"""Whoever has said nothing for so long has gone."""
 
 _cache = Outage("the live cache, for signs of life")
 

@@ -19,13 +19,7 @@ from django.core.management import call_command
 from django.db import connections
 from stack import free_port, listens, wait_for
 
-
-def program(name: str) -> str:
-    """A PostgreSQL program: Debian keeps them off the path."""
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(debian[-1]) if debian else shutil.which(name)
-    assert found, f"PostgreSQL's {name} is not installed"
-    return found
+from voiceproject.backup import program
 
 
 @contextlib.contextmanager

@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 Part = dict[str, Any]
 NEEDED = frozenset({"database", "redis", "spool"})
-SILENT_S = 30.0
-"""A process that has said nothing for so long has gone."""
 ANSWERS_S = 2.0
 """So long Redis and storage are waited for."""
 KEPT_S = 10.0
@@ -130,6 +128,6 @@ def _voice_detection() -> Part:
 
 def _process(name: str, loss: str) -> Part:
     age_s = pulses.age_s(name)
-    if age_s is not None and age_s <= SILENT_S:
+    if age_s is not None and age_s <= pulses.SILENT_S:
         return _part("")
     return _part(f"No {name} process is running: {loss}.")
