@@ -16,10 +16,8 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
-from django_q.brokers import get_broker
-from django_q.tasks import async_task
 
-from sessions import lifecycle, measures, participants, queries, queue
+from sessions import hosts, lifecycle, measures, participants, queries, queue
 from sessions.capture.registry import registry
 from sessions.models import State, VoiceSession
 
@@ -35,6 +33,7 @@ STEPS = (
     "sessions.mixing.clear",
 )
 
+TASK = "sessions.tasks.finish"
 STEP_DEADLINE_S = 30.0
 """Three hundred calls that end in one second are written down in twenty."""
 OTHERS_DEADLINE_S = 5.0
@@ -118,32 +117,16 @@ def _measure(session_id: int) -> None:
 
 
 def ring(session_id: int) -> None:
-    """Have a worker run the durable steps. A lost ring is repeated by the reaper."""
-    try:
-        async_task("sessions.tasks.finish", session_id, cluster="media")
-    except Exception:
-        # A broker that is away costs time only.
-        log.warning("finish.not_rung", session=session_id, exc_info=True)
+    """Have a worker of each host run the durable steps: each takes up what lies on its
+    disk, and the last one ends it. A lost ring is repeated by the reaper."""
+    hosts.ring(TASK, session_id)
 
 
 def ring_all() -> list[int]:
-    """Ring for every end that is not complete, unless the workers have not yet heard
-    the last time: while none runs, nothing piles up. Returns the sessions."""
+    """Ring for every end that is not complete, where the workers have heard the last
+    time: while none runs, nothing piles up. Returns the sessions."""
     waiting = queries.finishing()
-    if not waiting or _unheard():
-        return []
-    for session_id in waiting:
-        ring(session_id)
-    return waiting
-
-
-def _unheard() -> bool:
-    try:
-        return bool(get_broker("media").queue_size())
-    except Exception:
-        # A broker that is away; also one that cannot count. `ring` will tell.
-        log.warning("finish.uncounted", exc_info=True)
-        return False
+    return waiting if hosts.ring_all(TASK, waiting) else []
 
 
 def complete(session_id: int) -> bool:
@@ -156,6 +139,7 @@ def complete(session_id: int) -> bool:
             return False
     if not lifecycle.advance(session_id, State.READY):
         return False
+    hosts.ring_others("sessions.tasks.recover", session_id)  # they drop what is stored
     _tell_ready(session_id)
     return True
 

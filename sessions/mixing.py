@@ -53,11 +53,17 @@ LOST_AFTER = timedelta(hours=6)
 def fragments(session_id: int) -> bool:
     """Make and store a fragment of every connection that this host recorded.
 
-    False while one is still being recorded, or storage does not answer.
+    False while one is still being recorded, storage does not answer, or another host
+    has not stored its own: the last one to do so finds all of them.
     """
     session = VoiceSession.objects.get(pk=session_id)
     with alone(session) as is_ours:
-        return is_ours and _fragments(session) and _store(session)
+        if not (is_ours and _fragments(session) and _store(session)):
+            return False
+        theirs = recordings.without_fragment(session_id)
+        return all(_adopted(session, name) for name in theirs) and (
+            not theirs or _store(session)
+        )
 
 
 def master(session_id: int) -> bool:
@@ -149,9 +155,7 @@ def _fragments(session: VoiceSession) -> bool:
                 return False
             if session.record and settings.KEEP_ORIGINALS:
                 joining.original(session, folder)
-    return all(
-        _adopted(session, name) for name in recordings.without_fragment(session.pk)
-    )
+    return True
 
 
 def _adopted(session: VoiceSession, connection: str) -> bool:
@@ -162,7 +166,7 @@ def _adopted(session: VoiceSession, connection: str) -> bool:
         return False
     chunks = recordings.chunks_of(session.pk, connection)
     if any(row.state == Recording.State.SPOOLED for row in chunks):
-        return False  # on that host's disk: `_is_stored` says for how long
+        return False  # on that host's disk: `_try_to_store` says for how long
     folder = Folder(spool.root() / str(session.public_id) / connection)
     try:
         _fetch_all(chunks, folder, _work(session) / connection)
@@ -187,8 +191,10 @@ def _fetch_all(chunks: list[Recording], folder: Folder, work: Path) -> None:
 
 def _store(session: VoiceSession) -> bool:
     _note_unnoted(session)
-    stored = [_is_stored(row) for row in recordings.spooled(session.pk)]
-    return all(stored)  # each is tried, whatever became of the others
+    for row in recordings.spooled(session.pk):
+        _try_to_store(row)  # each, whatever became of the others
+    # Asked anew: another host has stored its own meanwhile.
+    return not recordings.spooled(session.pk)
 
 
 def _note_unnoted(session: VoiceSession) -> None:
@@ -210,26 +216,24 @@ def _note_unnoted(session: VoiceSession) -> None:
             )
 
 
-def _is_stored(row: Recording) -> bool:
-    """Store one file; False when it should be tried again."""
+def _try_to_store(row: Recording) -> None:
+    """Store one file; it stays spooled when it should be tried again."""
     path = _path(row)
     if not path.exists():
         # On another host's disk perhaps: wait for that host, but not for ever.
-        is_lost = timezone.now() - row.created_at > LOST_AFTER
-        message = "The file is neither in storage nor on this host."
-        recordings.failed(row, message, for_good=is_lost)
-        return is_lost
+        waited = timezone.now() - row.created_at
+        if waited > AWAY_AFTER:
+            message = "The file is neither in storage nor on this host."
+            recordings.failed(row, message, for_good=waited > LOST_AFTER)
+        return
     try:
         recordings.stored(row, storage().put(row.key, path, content_type=_kind(row)))
     except StorageError as e:
         log.warning("recording.not_stored", recording=row.pk, code=e.code)
         recordings.failed(row, e.message, for_good=not e.retryable)
-        return not e.retryable
     except OSError as e:
         log.exception("recording.not_read", recording=row.pk)
         recordings.failed(row, f"Not readable on this host: {e}", for_good=False)
-        return False
-    return True
 
 
 def _kind(row: Recording) -> str:

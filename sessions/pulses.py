@@ -29,13 +29,18 @@ def beat(name: str, *, wall: Callable[[], float] = time.time) -> None:
 
 def keep(name: str) -> None:
     """Say so for as long as this process lives, from a thread of its own."""
+    repeat(lambda: beat(name), name="pulse")
+
+
+def repeat(say: Callable[[], None], *, name: str) -> None:
+    """Say something in time, for as long as this process lives. It may not raise."""
 
     def run() -> None:
         while True:
-            beat(name)
+            say()
             time.sleep(EVERY_S)
 
-    threading.Thread(target=run, name="pulse", daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
 
 
 def age_s(name: str, *, wall: Callable[[], float] = time.time) -> float | None:

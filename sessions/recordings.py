@@ -11,9 +11,8 @@ from pathlib import Path
 import structlog
 from django.db import models, transaction
 from django.utils import timezone
-from django_q.tasks import async_task
 
-from sessions import events, keys
+from sessions import events, hosts, keys
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.meter import Metered
 from sessions.audio.mp3decode import FRAME_BYTES
@@ -230,10 +229,11 @@ def samples_in(size: int) -> int:
 
 
 def failed(row: Recording, error: str, *, for_good: bool) -> None:
-    """An attempt failed; `for_good` when no other is worth it."""
+    """An attempt failed; `for_good` when no other is worth it. Nothing is noted when
+    another host has stored it meanwhile."""
     state = Recording.State.FAILED if for_good else Recording.State.SPOOLED
     with _telling_waits(row.session_id):
-        Recording.objects.filter(pk=row.pk).update(
+        Recording.objects.filter(pk=row.pk, state=row.state).update(
             state=state, error=error[:ERROR_MAX], attempts=models.F("attempts") + 1
         )
 
@@ -349,9 +349,6 @@ def replace_master(session_id: int) -> None:
 
 
 def ring(session_id: int) -> None:
-    """Have a worker store what is sealed. A lost ring costs time only."""
-    try:
-        async_task("sessions.tasks.store", session_id, cluster="media")
-    except Exception:
-        # A broker that is away; the end of the session stores it in any case.
-        log.warning("recording.not_rung", session=session_id, exc_info=True)
+    """Have a worker of this host store what is sealed. A lost ring costs time only:
+    the end of the session stores it in any case."""
+    hosts.ring_here("sessions.tasks.store", session_id)

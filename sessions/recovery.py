@@ -14,15 +14,15 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
-from django_q.tasks import async_task
 
-from sessions import finish, lifecycle, mixing, participants, recordings, spool
+from sessions import finish, hosts, lifecycle, mixing, participants, recordings, spool
 from sessions.audio.journal import Head, Journal, JournalError
 from sessions.models import Deleted, Recording, State, Tier, VoiceSession
 from sessions.spool import Folder
 
 log = structlog.get_logger(__name__)
 
+TASK = "sessions.tasks.recover"
 WOULD_BE = "would be recovered"
 
 
@@ -72,7 +72,7 @@ def ring() -> list[int]:
     lost to their end; returns the sessions."""
     found = left_behind()
     for session_id in found:
-        ring_for(session_id)
+        hosts.ring_here(TASK, session_id)
     unknown = [session.pk for session in _restored_all()]
     for session_id in unknown:
         finish.ring(session_id)
@@ -80,8 +80,8 @@ def ring() -> list[int]:
 
 
 def ring_for(session_id: int) -> None:
-    """Have a worker carry one session's sound to its end."""
-    async_task("sessions.tasks.recover", session_id, cluster="media")
+    """Have a worker of each host carry one session's sound there to its end."""
+    hosts.ring(TASK, session_id)
 
 
 def _restored_all() -> Iterator[VoiceSession]:

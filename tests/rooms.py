@@ -10,7 +10,7 @@ from fake_engine import sound_of
 
 from sessions import events
 from sessions.models import Participant, State, VoiceSession
-from transcripts import doorbell, utterances
+from transcripts import utterances
 from transcripts.models import Utterance
 
 
@@ -22,12 +22,12 @@ class Bell:
         self.unheard: int | None = 0
         self.works = True
 
-    def ring(self, task: str, *args: int, cluster: str = doorbell.STT) -> bool:
+    def ring(self, task: str, *args: int, queue: str) -> bool:
         if self.works:
-            self.rung.append((task, args, cluster))
+            self.rung.append((task, args, queue))
         return self.works
 
-    def waiting(self, cluster: str = doorbell.STT) -> int | None:
+    def waiting(self, queue: str) -> int | None:
         return self.unheard
 
     def count(self, task: str) -> int:

@@ -9,7 +9,7 @@ import time
 import structlog
 from django_q.conf import Conf
 
-from sessions import measures, pulses
+from sessions import hosts, measures, pulses
 from sessions.models import VoiceSession
 from transcripts import again, archive, doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
@@ -31,6 +31,8 @@ _turn = threading.Lock()
 def on_spawn(**_: object) -> None:
     """django-q's post_spawn: a worker process has begun, after its fork."""
     pulses.keep(Conf.CLUSTER_NAME)
+    if Conf.CLUSTER_NAME == doorbell.MEDIA:
+        hosts.keep()
     if Conf.CLUSTER_NAME == doorbell.STT:
         keeper.start(drain_if_idle)
 

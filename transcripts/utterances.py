@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
-from sessions import events, optout
+from sessions import events, finish, optout
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.models import Participant, State, VoiceSession
 from transcripts import doorbell, lines, workers
@@ -372,7 +372,7 @@ def _on_settled(session_id: int) -> None:
     def resume() -> None:
         session = VoiceSession.objects.filter(pk=session_id, state=State.FINISHING)
         if session.exists() and not unfinished(session_id):
-            doorbell.ring(doorbell.FINISH, session_id, cluster=doorbell.MEDIA)
+            finish.ring(session_id)
 
     transaction.on_commit(resume, robust=True)
 

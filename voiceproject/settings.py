@@ -235,7 +235,7 @@ Q_CLUSTER: dict[str, Any] = {
     "ALT_CLUSTERS": {"stt": _STT_CLUSTER},
 } | _MEDIA_CLUSTER
 if REDIS_URL:
-    Q_CLUSTER["redis"] = REDIS_URL
+    Q_CLUSTER |= {"redis": REDIS_URL, "broker_class": "sessions.hosts.HostBroker"}
 else:
     Q_CLUSTER["orm"] = "default"
 

@@ -9,7 +9,7 @@ from channels.db import database_sync_to_async
 from pytest_django.fixtures import Settings
 from scene import NOON, a_session, an_open_session
 
-from sessions import finish, participants, reaper
+from sessions import finish, hosts, participants, reaper
 from sessions.models import Participant, State, VoiceSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,8 +22,14 @@ SECOND = timedelta(seconds=1)
 def rung(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> list[int]:
     settings.SESSION_IDLE_TTL_S = 90
     rings: list[int] = []
-    monkeypatch.setattr(finish, "ring", rings.append)
-    monkeypatch.setattr(finish, "_unheard", lambda: False)
+
+    def put(task: str, session_id: int, *, queue: str) -> bool:
+        assert (task, queue) == (finish.TASK, hosts.MEDIA)
+        rings.append(session_id)
+        return True
+
+    monkeypatch.setattr(hosts, "put", put)
+    monkeypatch.setattr(hosts, "waiting", lambda queue: 0)
     monkeypatch.setattr(finish, "OTHERS_DEADLINE_S", 0.05)
     return rings
 
@@ -90,7 +96,7 @@ async def test_it_rings_for_ends_that_are_not_complete(rung: list[int]) -> None:
 async def test_it_rings_no_more_while_nobody_has_heard(
     rung: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finish, "_unheard", lambda: True)
+    monkeypatch.setattr(hosts, "waiting", lambda queue: 1)
     await in_db(a_session)(State.FINISHING)
     assert (await reaper.cycle(now=NOON)).rung == []
     assert rung == []

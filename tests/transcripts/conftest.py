@@ -10,14 +10,15 @@ from fake_engine import FakeEngine
 from pytest_django.fixtures import Settings
 from rooms import Bell, Room
 
-from transcripts import doorbell, engines, keeper
+from sessions import hosts
+from transcripts import engines, keeper
 
 
 @pytest.fixture
 def bell(monkeypatch: pytest.MonkeyPatch) -> Bell:
     bell = Bell()
-    monkeypatch.setattr(doorbell, "ring", bell.ring)
-    monkeypatch.setattr(doorbell, "waiting", bell.waiting)
+    monkeypatch.setattr(hosts, "put", bell.ring)
+    monkeypatch.setattr(hosts, "waiting", bell.waiting)
     return bell
 
 

@@ -11,6 +11,7 @@ from fake_engine import FakeEngine
 from pytest_django.fixtures import Settings
 from rooms import Bell, Room, spoken_by
 
+from sessions import finish, hosts
 from sessions.models import State, VoiceSession
 from transcripts import backfill, claims, doorbell, tasks, utterances, workers
 from transcripts.claims import Claim
@@ -60,7 +61,7 @@ def test_it_keeps_the_row_when_the_broker_is_down(
     def refuse(*args: object, **kwargs: object) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(doorbell, "async_task", refuse)
+    monkeypatch.setattr(hosts, "async_task", refuse)
     room = Room()
     assert state_of(room.hears(room.joins("Alice"), "hello")) == "pending"
 
@@ -399,9 +400,8 @@ def test_the_transcript_is_ordered_by_when_it_was_said(room: Room) -> None:
 
 
 def end(room: Room) -> None:
-    VoiceSession.objects.filter(pk=room.session.pk).update(
-        state=State.FINISHING, ended_at=timezone.now()
-    )
+    sessions = VoiceSession.objects.filter(pk=room.session.pk)
+    sessions.update(state=State.FINISHING, ended_at=timezone.now())
 
 
 def test_the_last_text_lets_the_end_go_on(room: Room, bell: Bell) -> None:
@@ -411,9 +411,9 @@ def test_the_last_text_lets_the_end_go_on(room: Room, bell: Bell) -> None:
     end(room)
     assert not backfill.complete(room.session.pk)
     utterances.complete(claim(), said())
-    assert bell.count(doorbell.FINISH) == 0
+    assert bell.count(finish.TASK) == 0
     utterances.complete(claim(), Recognised())
-    assert bell.rung[-1] == (doorbell.FINISH, (room.session.pk,), "media")
+    assert bell.rung[-1] == (finish.TASK, (room.session.pk,), "media")
     assert backfill.complete(room.session.pk)
 
 
@@ -424,14 +424,14 @@ def test_a_given_up_row_does_not_hold_up_the_end(
     room.hears(room.joins("Alice"), "x")
     end(room)
     utterances.give_back(claim(), error="RuntimeError")
-    assert bell.count(doorbell.FINISH) == 1
+    assert bell.count(finish.TASK) == 1
     assert backfill.complete(room.session.pk)
 
 
 def test_an_open_session_is_not_finished_by_its_text(room: Room, bell: Bell) -> None:
     room.hears(room.joins("Alice"), "x")
     utterances.complete(claim(), said())
-    assert bell.count(doorbell.FINISH) == 0
+    assert bell.count(finish.TASK) == 0
 
 
 # --- draining ---

@@ -195,7 +195,12 @@ async def test_what_was_right_before_garbage_is_heard(line: Line) -> None:
     assert transport.closed
 
 
-async def test_a_flood_is_read_no_faster_than_it_is_worth(line: Line) -> None:
+async def test_a_flood_is_read_no_faster_than_it_is_worth(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)  # all of it comes in no time
     transport, ear = Transport(), Ear()
     line.connection_made(transport)
     line.listen(ear)

@@ -1,0 +1,108 @@
+"""One session on two machines: half of its people on each, and one transcript, one
+master of it all. Nothing but PostgreSQL, Redis and a bucket is shared."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+from postgres import postgres_server
+from speech import voices
+from stack import Stack, redis_server
+from talk import RATE, reading, talk, word_errors, words_of
+from test_recording import found_at, recordings, the_master
+
+APART_S = 0.02
+SOON_S = 20.0
+PEOPLE = ("Ada", "Ben", "Cleo", "Dan")
+"""Every other one on the second machine."""
+
+
+@pytest.fixture
+def hosts() -> Iterator[tuple[Stack, Stack]]:
+    """Each with its own processes and disk."""
+    with ExitStack() as parts:
+        buckets = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        buckets.start()
+        parts.callback(buckets.stop)
+        address, port = buckets.get_host_and_port()
+        shared = {
+            "SECRET_KEY": "the-same-on-each-of-them-0123456789-0123456789-abcdef",
+            "DATABASE_URL": parts.enter_context(postgres_server()),
+            "REDIS_URL": parts.enter_context(redis_server()),
+            "S3_BUCKET": "parley",
+            "S3_ENDPOINT_URL": f"http://{address}:{port}",
+            "S3_ACCESS_KEY_ID": "key",
+            "S3_SECRET_ACCESS_KEY": "secret",
+            "RECORDING_CHUNK_S": "2",
+        }
+        one = Stack(programs=("web", "bot", "stt", "media"), **shared)
+        one.manage("prepare")
+        parts.enter_context(one)
+        other = Stack(programs=("web", "stt", "media"), **shared)
+        other.token = one.token
+        parts.callback(other.stop)
+        for name in ("web", "stt", "media"):
+            other.start(name)
+        other.wait_healthy()
+        yield one, other
+
+
+def joined_at(session: dict[str, Any], host: Stack, one: Stack) -> dict[str, Any]:
+    """The session by another machine's address."""
+    return session | {
+        "audio_url": session["audio_url"].replace(one.ws_url, host.ws_url)
+    }
+
+
+async def test_one_session_lives_on_two_machines(hosts: tuple[Stack, Stack]) -> None:
+    one, other = hosts
+    session = one.new_session()
+    phrases = voices.unseen_phrases(len(PEOPLE), seed=12, min_words=3)
+    said = [voices.speak_phrases([phrase], pause_s=0.1) for phrase in phrases]
+    length = sum(map(len, said)) + 3 * RATE
+    tracks, at = [], RATE
+    for piece in said:  # one after another
+        track = np.zeros(length, np.int16)
+        track[at : at + len(piece)] = piece
+        tracks.append((at, track))
+        at += len(piece)
+    async with reading(session) as viewer:
+        sent = await asyncio.gather(
+            *(
+                talk(joined_at(session, host, one), track, name=name)
+                for name, host, (_, track) in zip(
+                    PEOPLE, (one, other) * 2, tracks, strict=True
+                )
+            )
+        )
+        await viewer.until(lambda v: len(v.lines) >= len(PEOPLE), within_s=60)
+    ended = time.monotonic()
+    sound = await asyncio.to_thread(the_master, other, session["id"])
+    assert time.monotonic() - ended < SOON_S, "only the reaper's next ring ended it"
+    heard = {line["name"]: line["text"] for line in viewer.lines}
+    assert set(heard) == set(PEOPLE)
+    for name, phrase in zip(PEOPLE, phrases, strict=True):
+        wrong = word_errors(words_of(phrase), words_of(heard[name]))
+        assert wrong <= 0.34 * len(phrase.split()), (name, phrase, heard[name])
+    places = [found_at(sound, piece) for piece in said]
+    assert min(alike for _, alike in places) > 0.8, places
+    truth = [
+        begin + (one_sent.began_at - sent[0].began_at) * RATE
+        for (begin, _), one_sent in zip(tracks, sent, strict=True)
+    ]
+    moved = np.array([place for place, _ in places]) - np.array(truth)
+    print(f"apart: {np.abs(moved - moved[0]).max() / RATE * 1000:.1f} ms")
+    assert np.abs(moved - moved[0]).max() <= APART_S * RATE
+    rows = recordings(other, session["id"])
+    assert all(row["state"] == "stored" for row in rows)
+    assert [row["tier"] for row in rows].count("fragment") == len(PEOPLE)
+    for host in hosts:
+        assert not any((host.folder / "spool").glob("*"))
+    assert "agree" in one.manage("reconcile", "--dry-run")
