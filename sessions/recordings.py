@@ -339,7 +339,8 @@ def to_download(session_id: int, recording_id: int | None) -> Recording | None:
 
 def forget(rows: list[Recording]) -> None:
     """Delete files, then their rows. Raises StorageError; then it may be done again."""
-    storage().delete([row.key for row in rows])
+    if rows:
+        storage().delete([row.key for row in rows])
     Recording.objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 

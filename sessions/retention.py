@@ -9,6 +9,7 @@ setting RETAINERS names both.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 import structlog
 from django.conf import settings
@@ -24,8 +25,10 @@ from sessions.storage import StorageError, storage
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
-"""Files deleted in one round: the next one goes on."""
-SESSIONS_AT_ONCE = 50
+"""Files that storage is asked to delete at once."""
+ROUNDS = 100
+"""So often at most: the next hour goes on."""
+SESSIONS_AT_ONCE = 1000
 OVER = (State.READY, State.FAILED)
 EXPIRED = "expired"
 """The type of the event that tells what was deleted: `sound` or `words`."""
@@ -50,9 +53,12 @@ def sweep(*, now: datetime) -> int:
     """Delete what something better is kept of; how many. Raises StorageError."""
     gone = 0
     for tier in (Tier.ORIGINAL, Tier.CHUNK, Tier.FRAGMENT):
-        rows = list(_old(tier, now=now)[:AT_ONCE])
-        recordings.forget(rows)
-        gone += len(rows)
+        for _ in range(ROUNDS):
+            rows = list(_old(tier, now=now)[:AT_ONCE])
+            recordings.forget(rows)
+            gone += len(rows)
+            if len(rows) < AT_ONCE:
+                break
     if gone:
         log.info("retention.deleted", recordings=gone)
     return gone
@@ -61,13 +67,13 @@ def sweep(*, now: datetime) -> int:
 def sweep_sound(*, now: datetime) -> int:
     """Delete all sound of sessions whose days are over; how many sessions. Raises
     StorageError; then it may be called again."""
-    rows = VoiceSession.objects.filter(
-        expired(Tier.MASTER, now=now), record=True, sound_deleted_at=None
-    )
-    return sum(
-        _drop_sound(session, now=now)
-        for session in rows.order_by("pk")[:SESSIONS_AT_ONCE]
-    )
+    left = Recording.objects.filter(session=OuterRef("pk"), tier__in=keeping.SOUND)
+    is_due = expired(Tier.MASTER, now=now) & Q(sound_deleted_at=None)
+    has_begun = Q(sound_deleted_at__isnull=False) & Exists(left)
+    rows = VoiceSession.objects.filter(is_due | has_begun, record=True)
+    # One that somebody is still at holds up none behind it.
+    dropped = (_drop_sound(session, now=now) for session in rows.order_by("pk"))
+    return sum(islice(filter(None, dropped), SESSIONS_AT_ONCE))
 
 
 def expired(tier: Tier, *, now: datetime, prefix: str = "") -> Q:
@@ -113,7 +119,7 @@ def _old(tier: Tier, *, now: datetime) -> QuerySet[Recording]:
 def _drop_sound(session: VoiceSession, *, now: datetime) -> bool:
     """All of it, also what no row knows of; False while somebody is at its files."""
     with mixing.alone(session) as is_ours:
-        if not is_ours or not is_expired(session, Tier.MASTER, now=now):
+        if not is_ours or not _claim(session, now=now):
             return False
         if not _drop_folders(session):
             return False
@@ -123,8 +129,20 @@ def _drop_sound(session: VoiceSession, *, now: datetime) -> bool:
         rows = Recording.objects.filter(session=session, tier__in=keeping.SOUND)
         recordings.forget(list(rows))
         mixing.drop_work(session)
-        note_deleted(session, "sound", now=now)
     log.info("retention.sound_deleted", session=session.pk, objects=len(found))
+    return True
+
+
+@transaction.atomic
+def _claim(session: VoiceSession, *, now: datetime) -> bool:
+    """From here on its sound is gone; False when somebody keeps it after all. Holds the
+    row's lock as `keeping.decide` does: of the two, one comes first."""
+    row = VoiceSession.objects.select_for_update().get(pk=session.pk)
+    if row.sound_deleted_at is not None:
+        return True  # begun, and not come to its end
+    if not is_expired(row, Tier.MASTER, now=now):
+        return False
+    note_deleted(row, "sound", now=now)
     return True
 
 

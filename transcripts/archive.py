@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 SUFFIXES: tuple[keys.Transcript, ...] = ("txt", "jsonl")
 REST = timedelta(seconds=10)
 """A change waits so long: whoever corrects a line corrects more of them."""
+TRIES = 5
+"""Whoever changes more while it is stored is stored at the next ring."""
 REACH = timedelta(days=7)
 """A storage that is away for longer gets what is changed after it."""
 
@@ -29,16 +31,11 @@ def store(session_id: int) -> bool:
     session = VoiceSession.objects.get(pk=session_id)
     if not session.record:
         return True
-    lines = utterances.of_session(session_id)
-    if not lines:
-        return True
     try:
-        for suffix in SUFFIXES:
-            _store(session, suffix, exports.FORMATS[suffix].write(lines))
+        return _store_all(session)
     except StorageError as e:
         log.warning("transcript.not_stored", session=session_id, code=e.code)
         return not e.retryable
-    return True
 
 
 def stale(*, now: datetime) -> set[int]:
@@ -67,6 +64,22 @@ def ring(*, now: datetime) -> int:
         doorbell.ring(doorbell.ARCHIVE, session_id, cluster=doorbell.MEDIA)
         for session_id in sorted(found)
     )
+
+
+def _store_all(session: VoiceSession) -> bool:
+    """Store what stands in the tables, until it stands there still when it is stored:
+    words may be erased or expire meanwhile, and must not outlive that here."""
+    lines = utterances.of_session(session.pk)
+    for _ in range(TRIES):
+        for suffix in SUFFIXES if lines else ():
+            _store(session, suffix, exports.FORMATS[suffix].write(lines))
+        before, lines = lines, utterances.of_session(session.pk)
+        if not lines:  # none were said, or none are left
+            rows = Recording.objects.filter(session=session, tier=Tier.TRANSCRIPT)
+            recordings.forget(list(rows))
+        if lines == before:
+            return True
+    return False
 
 
 def _store(session: VoiceSession, suffix: keys.Transcript, text: str) -> None:

@@ -7,6 +7,7 @@ Called by `sessions.retention`, which knows whose days are over.
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 
 import structlog
 from django.db import transaction
@@ -18,19 +19,27 @@ from transcripts.unrecorded import SPOKEN_EVENTS
 
 log = structlog.get_logger(__name__)
 
-SESSIONS_AT_ONCE = 50
-
 
 def sweep(*, now: datetime) -> int:
     """Delete the words of sessions whose days are over; how many sessions. Raises
     StorageError and NotForgottenError."""
     _drop_unwritten()
+    _drop_left()
     rows = VoiceSession.objects.filter(
         retention.expired(Tier.TRANSCRIPT, now=now), record=True, words_deleted_at=None
     )
-    return sum(
-        _forget(session, now=now) for session in rows.order_by("pk")[:SESSIONS_AT_ONCE]
+    # One that cannot be forgotten holds up none behind it.
+    forgotten = (_forget(session, now=now) for session in rows.order_by("pk"))
+    return sum(islice(filter(None, forgotten), retention.SESSIONS_AT_ONCE))
+
+
+def _drop_left() -> None:
+    """Transcripts in storage of words that are gone: it was away, or one was stored
+    while they went."""
+    rows = Recording.objects.filter(
+        session__words_deleted_at__isnull=False, tier=Tier.TRANSCRIPT
     )
+    recordings.forget(list(rows[: retention.AT_ONCE]))
 
 
 def _drop_unwritten() -> None:
@@ -42,22 +51,24 @@ def _drop_unwritten() -> None:
 
 
 def _forget(session: VoiceSession, *, now: datetime) -> bool:
-    if not retention.is_expired(session, Tier.TRANSCRIPT, now=now):
-        return False
-    rows = Recording.objects.filter(session=session, tier=Tier.TRANSCRIPT)
-    recordings.forget(list(rows))
+    """The tables first, under the row's lock as `keeping.decide` takes it: of the two,
+    one comes first. Then what storage has."""
     try:
-        deletion.forget_words(session)
+        with transaction.atomic():
+            VoiceSession.objects.select_for_update().get(pk=session.pk)
+            if not retention.is_expired(session, Tier.TRANSCRIPT, now=now):
+                return False
+            said, _ = Utterance.objects.filter(session=session).delete()
+            told = SessionEvent.objects.filter(session=session, type__in=SPOKEN_EVENTS)
+            count, _ = told.delete()
+            if count:
+                events.append(session.pk, events.ERASED, {})
+            retention.note_deleted(session, "words", now=now)
+            deletion.forget_words(session)
     except deletion.NotForgottenError as e:
         log.error("session.not_forgotten", session=session.pk, why=e.message)
         return False
-    with transaction.atomic():
-        VoiceSession.objects.select_for_update().get(pk=session.pk)
-        said, _ = Utterance.objects.filter(session=session).delete()
-        told = SessionEvent.objects.filter(session=session, type__in=SPOKEN_EVENTS)
-        count, _ = told.delete()
-        if count:
-            events.append(session.pk, events.ERASED, {})
-        retention.note_deleted(session, "words", now=now)
+    rows = Recording.objects.filter(session=session, tier=Tier.TRANSCRIPT)
+    recordings.forget(list(rows))
     log.info("session.words_expired", session=session.pk, rows=said, events=count)
     return True

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pytest_django.fixtures import Settings
 from scene import NOON, a_session
 
-from sessions import events, keeping, keys, recordings, retention
+from sessions import events, keeping, keys, mixing, recordings, retention
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.recordings import Made
-from sessions.storage import UnreachableError, storage
+from sessions.storage import LocalStorage, UnreachableError, storage
 
 pytestmark = pytest.mark.django_db
 
@@ -164,3 +164,67 @@ def test_storage_that_is_away_does_not_stop_the_others(
     with pytest.raises(UnreachableError):
         retention.run(now=NOON)
     assert ran == ["sound"]
+
+
+def test_whoever_keeps_it_while_it_goes_comes_before_or_after(
+    here: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never in between: then it would be said to be kept, and be gone."""
+    settings.KEEP_MASTERS_DAYS = 1
+    session = a_session(State.READY)
+    a_file(here, session, Tier.MASTER, SOUND[Tier.MASTER].format(session.public_id))
+    claim = retention._claim
+
+    def keeps_first(row: VoiceSession, **when: datetime) -> bool:
+        keeping.decide(row, keep=True)
+        return claim(row, **when)
+
+    monkeypatch.setattr(retention, "_claim", keeps_first)
+    assert retention.sweep_sound(now=NOON + timedelta(days=9)) == 0
+    assert len(kept(here)) == 1
+    session.refresh_from_db()
+    assert session.sound_deleted_at is None
+
+
+def test_what_storage_would_not_let_go_goes_the_next_time(
+    here: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KEEP_MASTERS_DAYS = 1
+    session = a_session(State.READY)
+    a_file(here, session, Tier.MASTER, SOUND[Tier.MASTER].format(session.public_id))
+
+    def refuses(self: object, keys: object) -> None:
+        raise UnreachableError("nobody answers")
+
+    with monkeypatch.context() as away:
+        away.setattr(LocalStorage, "delete", refuses)
+        with pytest.raises(UnreachableError):
+            retention.sweep_sound(now=NOON + timedelta(days=9))
+    assert retention.sweep_sound(now=NOON + timedelta(days=9)) == 1
+    assert kept(here) == set()
+    told = [one for one in events.replay(session.pk, after=0) if one.type == "expired"]
+    assert len(told) == 1
+
+
+def test_one_that_somebody_is_at_holds_up_none_behind_it(
+    here: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KEEP_MASTERS_DAYS = 1
+    monkeypatch.setattr(retention, "SESSIONS_AT_ONCE", 1)
+    first, second = a_session(State.READY), a_session(State.READY)
+    with mixing.alone(first):
+        assert retention.sweep_sound(now=NOON + timedelta(days=9)) == 1
+    second.refresh_from_db()
+    assert second.sound_deleted_at is not None
+
+
+def test_however_many_there_are_they_go_in_one_hour(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    session = a_session(State.READY)
+    for number in range(5):
+        a_file(here, session, Tier.CHUNK, f"chunk{number}.mp3")
+    a_file(here, session, Tier.MASTER, "master.mp3")
+    assert retention.sweep(now=NOON + timedelta(days=8)) == 5
+    assert kept(here) == {"master.mp3"}

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from scene import a_session
 
 from sessions.models import Recording, State, VoiceSession
-from sessions.storage import LocalStorage, UnreachableError
+from sessions.storage import LocalStorage, Stored, UnreachableError
 from transcripts import archive
 from transcripts.models import Utterance, UtteranceState
 
@@ -77,3 +77,36 @@ def test_it_waits_for_storage(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LocalStorage, "replace", refuses)
     assert not archive.store(session.pk)
+
+
+def test_words_that_go_while_they_are_stored_do_not_outlive_that(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session(State.FINISHING)
+    line = a_line(session, "hello team")
+    replace = LocalStorage.replace
+
+    def meanwhile(self: LocalStorage, key: str, path: Path, **how: str) -> Stored:
+        Utterance.objects.filter(pk=line.pk).delete()
+        return replace(self, key, path, **how)
+
+    monkeypatch.setattr(LocalStorage, "replace", meanwhile)
+    assert archive.store(session.pk)
+    assert not list(here.rglob("transcript-*"))
+    assert not Recording.objects.exists()
+
+
+def test_a_text_that_is_corrected_while_it_is_stored_is_stored_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session(State.FINISHING)
+    line = a_line(session, "hello team")
+    replace = LocalStorage.replace
+
+    def meanwhile(self: LocalStorage, key: str, path: Path, **how: str) -> Stored:
+        Utterance.objects.filter(pk=line.pk).update(text="yellow team")
+        return replace(self, key, path, **how)
+
+    monkeypatch.setattr(LocalStorage, "replace", meanwhile)
+    assert archive.store(session.pk)
+    assert "yellow team" in stored(here, session, "txt")

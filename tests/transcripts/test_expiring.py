@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from recorded import Recorded
 
 from sessions import finish, keeping, mixing, recordings
 from sessions.models import VoiceSession
+from sessions.storage import LocalStorage, UnreachableError
 from transcripts import expiring
 from transcripts.models import Utterance
 
@@ -80,4 +81,33 @@ def test_sound_that_nobody_could_write_down_goes_with_the_sound(
     VoiceSession.objects.filter(pk=talk.session.pk).update(sound_deleted_at=now)
     after(0)
     assert not Utterance.objects.filter(audio__isnull=False).exists()
+    assert talk.words == ["a secret"]
+
+
+def test_a_transcript_that_storage_would_not_let_go_goes_the_next_time(
+    talk: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(self: object, keys: object) -> None:
+        raise UnreachableError("nobody answers")
+
+    with monkeypatch.context() as away:
+        away.setattr(LocalStorage, "delete", refuses)
+        with pytest.raises(UnreachableError):
+            after(11)
+    assert not Utterance.objects.exists()
+    after(12)
+    assert not [one for one in talk.files if one.startswith("transcript")]
+
+
+def test_whoever_keeps_it_in_the_same_moment_comes_first_or_last(
+    talk: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = expiring._forget
+
+    def keeps_first(session: VoiceSession, *, now: datetime) -> bool:
+        keeping.decide(session, keep=True)
+        return forget(session, now=now)
+
+    monkeypatch.setattr(expiring, "_forget", keeps_first)
+    assert after(11) == 0
     assert talk.words == ["a secret"]
