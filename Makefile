@@ -42,6 +42,10 @@ format: .venv/dev.done ## write the code the way lint wants it
 bench: .venv/dev.done ## print what the road adds to the words, in milliseconds
 	@for bench in bench/[a-z]*.py; do $(PY) $$bench; done
 
+chaos: .venv/dev.done ## break everything while people talk, and count what is lost (40 min)
+	@tests/prepare.sh
+	@$(PY) bench/chaos.py --faults 200 --seconds 1500 $(ARGS)
+
 pictures: .venv/dev.done ## take README's pictures anew
 	@tests/prepare.sh
 	@$(PY) tests/pictures.py

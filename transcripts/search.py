@@ -25,6 +25,11 @@ from transcripts.terms import Term, terms
 FEW = 400
 """So many sessions are named to the index; of more, hits are looked at one by one, and
 there are enough of them."""
+NAMED = 1000
+"""The same of PostgreSQL."""
+LATEST = 20_000
+"""So many lines are looked through for a word before the index is asked for all that
+there ever were of it."""
 BEGIN, END = "\x02", "\x03"
 """Around what was found: signs that nobody says."""
 HEADLINE = f'StartSel="{BEGIN}", StopSel="{END}", HighlightAll=true'
@@ -180,26 +185,71 @@ def _in_postgresql(
 ) -> list[tuple[int, str]]:
     with connection.cursor() as cursor:
         query = _tsquery(cursor, wanted)
-        where, values = _narrowed(sessions, before, number="said.id")
+        found = _newest(cursor, query, sessions, before, most)
         cursor.execute(
-            f"""
-            WITH found AS (
-                SELECT said.id, said.language, COALESCE(
-                    (SELECT made.text FROM transcripts_correction made
-                     WHERE made.utterance_id = said.id AND made.is_current),
-                    said.text
-                ) AS text
-                FROM transcripts_utterance said
-                WHERE said.search @@ %s::tsquery {where}
-                ORDER BY said.id DESC LIMIT %s
+            """
+            SELECT said.id, ts_headline(
+                transcripts_config(said.language), COALESCE(made.text, said.text),
+                %s::tsquery, %s
             )
-            SELECT id,
-                ts_headline(transcripts_config(language), text, %s::tsquery, %s)
-            FROM found ORDER BY id DESC
-            """,  # noqa: S608 (put together of constants)
-            [query, *values, most, query, HEADLINE],
+            FROM transcripts_utterance said LEFT JOIN transcripts_correction made
+            ON made.utterance_id = said.id AND made.is_current
+            WHERE said.id = ANY(%s) ORDER BY said.id DESC
+            """,
+            [query, HEADLINE, found],
         )
         return list(cursor.fetchall())
+
+
+def _newest(
+    cursor: CursorWrapper,
+    query: str,
+    sessions: QuerySet[VoiceSession] | None,
+    before: int | None,
+    most: int,
+) -> list[int]:
+    """The numbers of the newest lines in which it stands.
+
+    PostgreSQL expects a rare word hundreds of times as often as it stands there, and
+    looks for it line by line. So the road is chosen here: what is frequent is found
+    among the latest lines; what is not, by the index of words.
+    """
+    few = None
+    if sessions is not None:
+        keys = sessions.order_by().values_list("pk", flat=True)
+        few = list(keys[: NAMED + 1])
+        few = few if len(few) <= NAMED else None
+    if few is not None:
+        where, values = _narrowed(None, before, number="said.id")
+        where, values = where + " AND said.session_id = ANY(%s)", [*values, few]
+    else:
+        _, latest = _narrowed(None, before, number="id")
+        until = "WHERE id < %s" if latest else ""
+        where, values = _narrowed(sessions, None, number="said.id")
+        cursor.execute(
+            f"""
+            SELECT said.id FROM (
+                SELECT id, session_id, search FROM transcripts_utterance
+                {until} ORDER BY id DESC LIMIT %s
+            ) said
+            WHERE said.search @@ %s::tsquery {where}
+            ORDER BY said.id DESC LIMIT %s
+            """,  # noqa: S608 (put together of constants)
+            [*latest, LATEST, query, *values, most],
+        )
+        found = [number for (number,) in cursor.fetchall()]
+        if len(found) == most:
+            return found
+        where, values = _narrowed(sessions, before, number="said.id")
+    cursor.execute(
+        f"""
+        SELECT said.id FROM transcripts_utterance said
+        WHERE said.search @@ %s::tsquery {where}
+        ORDER BY said.id + 0 DESC LIMIT %s
+        """,  # noqa: S608 (as above; the sum is no column that an index has)
+        [query, *values, most],
+    )
+    return [number for (number,) in cursor.fetchall()]
 
 
 def _tsquery(cursor: CursorWrapper, wanted: tuple[Term, ...]) -> str:

@@ -34,7 +34,7 @@ from bot.discord.text import lines
 from bot.discord.text.chat import Chat
 from bot.discord.text.follower import Follower
 from bot.discord.tracks import DiscordTracks
-from bot.discord.unbroken import unbroken
+from bot.discord.unbroken import insist, unbroken
 from bot.discord.works import Works
 from bot.voice.calllog import CallLog
 from bot.voice.mouth import Block, LineMouth
@@ -407,7 +407,7 @@ class Conversation:
         if settings.TTS == "none" or self._speech is None:
             return
         self._ours = OwnTrack(self.session)
-        await database_sync_to_async(self._ours.join)()
+        await insist(database_sync_to_async(self._ours.join))
         self._log = CallLog(self.session.pk)
         self._mouth = LineMouth(
             self._speech,

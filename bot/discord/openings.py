@@ -25,7 +25,7 @@ from bot.discord.guild import deeds, presence, rooms
 from bot.discord.notices import Notice, text
 from bot.discord.panel import Panel
 from bot.discord.text.asker import Asker
-from bot.discord.unbroken import unbroken
+from bot.discord.unbroken import insist, unbroken
 from bot.models import DiscordCall
 from sessions import lifecycle, opening, queries, queue
 from sessions.errors import VoiceError
@@ -105,7 +105,11 @@ class Openings:
         """Time zero. Where it has begun already, somebody was faster; where it is over,
         there is nothing to stay for."""
         now = now or timezone.now()
-        begun, session = await database_sync_to_async(_activated)(call.session.pk, now)
+        number = call.session.pk
+        advance = database_sync_to_async(lifecycle.advance)
+        begun = await insist(lambda: advance(number, State.ACTIVE, now=now))
+        find = database_sync_to_async(VoiceSession.objects.get)
+        session = await insist(lambda: find(pk=number))
         if begun:
             await self._go_on(call, session)
         elif session.state not in queries.ALIVE:
@@ -231,11 +235,6 @@ def _room_made(call: DiscordCall, room_id: int) -> None:
     deeds.room_made(call.pk, room_id=room_id)
     assert call.session_id is not None
     deeds.in_channel(call.session_id, channel_id=room_id)
-
-
-def _activated(session_id: int, now: datetime) -> tuple[bool, VoiceSession]:
-    begun = lifecycle.advance(session_id, State.ACTIVE, now=now)
-    return begun, VoiceSession.objects.get(pk=session_id)
 
 
 def _is_peopled(channel: Voice) -> bool:

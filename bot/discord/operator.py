@@ -27,6 +27,7 @@ from bot.discord.openings import Openings
 from bot.discord.panel import Panel
 from bot.discord.serving import Serving
 from bot.discord.text.answer import Answer
+from bot.discord.unbroken import insist
 from bot.models import DiscordCall
 from sessions import participants, queue
 from sessions.errors import VoiceError
@@ -275,7 +276,8 @@ class Operator:
             self._endings.shown(call, Panel(self._client, session, deed))
         try:
             # Whom the dead process held: no end is to wait for them.
-            await database_sync_to_async(participants.leave_all)(session.pk)
+            leave_all = database_sync_to_async(participants.leave_all)
+            await insist(lambda: leave_all(session.pk))
             await call.works.hold(self._openings.go_on(call, session))
         except (VoiceError, *FAULTS) as e:
             log.info("discord.not_resumed", session=session.pk, code=fault(e).code)

@@ -78,16 +78,25 @@ async def _take_up(operator: Operator, session: VoiceSession) -> None:
     if session.state == State.REQUESTED:
         return  # of a holder with another name: it waits again when its lease runs out
     resumed = False
+    find = database_sync_to_async(deeds.of_session)
     try:
-        deed = await database_sync_to_async(deeds.of_session)(session.pk)
+        deed = await insist(lambda: find(session.pk))
         resumed = deed is not None and await operator.resume(session, deed)
         if session.stop_requested_at is not None:
             # Its end had begun; whose that was is dead.
             await finish.close(session.pk, reason="recovered")
     except Exception:
-        # One call that cannot be taken up must not keep the others down.
+        # One call that cannot be taken up must not keep the others down, nor stay open.
         log.exception("discord.not_recovered", session=session.pk)
+        await _end(session)
     log.info("discord.recovered", session=session.pk, resumed=resumed)
+
+
+async def _end(session: VoiceSession) -> None:
+    try:
+        await insist(lambda: finish.end(session.pk, reason="crashed"))
+    except Exception:
+        log.exception("discord.not_ended", session=session.pk)  # as above
 
 
 async def _conclude(operator: Operator, deed: DiscordCall) -> None:

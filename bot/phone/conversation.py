@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from bot.voice.calllog import CallLog
 from bot.voice.mouth import Block, LineMouth
 from bot.voice.responder import port
 from bot.voice.turns import Turns
-from sessions import events, finish
+from sessions import events, finish, participants
 from sessions.background import cancel_and_wait, spawn
 from sessions.capture.registry import Stop, registry
 from sessions.errors import VoiceError
@@ -51,6 +51,8 @@ log = structlog.get_logger(__name__)
 
 PHONE_BUFFER_S = 0.2
 """What a phone still plays behind the last frame we sent."""
+BROKEN_S = 5.0
+"""How long a call whose line broke is kept open for whoever dials again."""
 END = {
     actions.Reason.CALLER: "hang_up",
     actions.Reason.SILENCE: "silence",
@@ -106,6 +108,7 @@ class Conversation:
         talking: Talking,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.uuid = answered.call.uuid
         self.line = line
@@ -114,7 +117,7 @@ class Conversation:
         self._tracks = answered.tracks
         self._read_to = answered.read_to
         self._talking = talking
-        self._clock, self._wall = clock, wall
+        self._clock, self._wall, self._sleep = clock, wall, sleep
         self._log = CallLog(self._session.pk)
         self._mouth = LineMouth(
             line,
@@ -189,6 +192,10 @@ class Conversation:
     def hung_up(self) -> None:
         if self.line.was_cut:
             self._leave_to_others()
+            return
+        if self.line.is_broken and self._end is None:
+            self._leave_to_others()
+            spawn(self._end_unless_taken(), name="call.broken")
             return
         self._tell(lambda machine, now: machine.hung_up(now))
         self._finish(actions.Reason.CALLER)
@@ -342,14 +349,17 @@ class Conversation:
             self._end = spawn(self._finished(END[reason]), name="call.end")
 
     async def _finished(self, reason: str) -> None:
-        log.info("call.ended", session=self._session.pk, reason=reason)
-        self._talking.store.forget(self.uuid)
         try:
-            await database_sync_to_async(calls.ended)(self.uuid, reason=reason)
-            # Calls `_stopped`, which lets go of the line; nothing if it has ended.
-            await finish.end(self._session.pk, reason=reason)
+            await self._conclude(reason)
         finally:
             await self._let_go()
+
+    async def _conclude(self, reason: str) -> None:
+        log.info("call.ended", session=self._session.pk, reason=reason)
+        self._talking.store.forget(self.uuid)
+        await database_sync_to_async(calls.ended)(self.uuid, reason=reason)
+        # Calls `_stopped`, which lets go of the line; nothing if it has ended.
+        await finish.end(self._session.pk, reason=reason)
 
     async def _stopped(self, why: Stop) -> None:
         """The session ends, or this process does: write down what was heard."""
@@ -367,7 +377,16 @@ class Conversation:
         """The loop hung and the line was cut: Asterisk dials again, here or elsewhere,
         and whoever answers goes on. If nobody does, the reaper ends the session."""
         if self._end is None:
+            self.is_over = True  # at once: who dials again begins anew
             self._end = spawn(self._let_go(), name="call.left")
+
+    async def _end_unless_taken(self) -> None:
+        """The line broke: Asterisk resets it where somebody hung up with sound still on
+        its way, and dials again where it was the network. Which it was, shows soon."""
+        await self._sleep(BROKEN_S)
+        connected = database_sync_to_async(participants.connected)
+        if not await connected(self._session.pk):
+            await self._conclude(END[actions.Reason.CALLER])
 
     async def _let_go(self) -> None:
         """Nothing of the call stays here; the last words are written down."""

@@ -100,6 +100,8 @@ class Line(asyncio.BufferedProtocol):
         self.peer = ""
         self.began_at = timezone.now()
         self.is_lost = self.was_cut = False
+        self.is_broken = False
+        """It ended without anybody's farewell: a reset, a network that is gone."""
         self._is_forgotten = self._is_over = False
         self._is_paused = self._is_hushing = False
         self._buffer = bytearray(READ_BYTES)
@@ -158,6 +160,7 @@ class Line(asyncio.BufferedProtocol):
         if self.is_lost:
             return
         self.is_lost = True
+        self.is_broken = exc is not None
         self._let_go()
         self._rest = self._unread.read() if self._unread is not None else b""
         self._lost(self)

@@ -151,3 +151,32 @@ def test_the_index_is_of_all_that_was_there_before_it() -> None:
     assert len(search("old line")) == 1
     said(a_talk(), "a new line")
     assert len(search("line")) == 2
+
+
+@pytest.mark.parametrize(("latest", "named"), [(1, 0), (3, 0), (3, 9), (9, 9)])
+def test_whichever_road_is_taken_the_hits_are_the_same(
+    latest: int, named: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the latest lines, by the index of words, or by a few sessions' lines."""
+    monkeypatch.setattr(searching, "LATEST", latest)
+    monkeypatch.setattr(searching, "NAMED", named)
+    one, other = a_talk("One"), a_talk("Other")
+    lines = [
+        said(talk, f"{word} number {n}")
+        for n in range(4)
+        for talk, word in ((one, "rare"), (other, "common"), (one, "common"))
+    ]
+    chosen = VoiceSession.objects.filter(pk=one.pk)
+    for sessions, wanted, expected in (
+        (None, "common", lines[1::3] + lines[2::3]),
+        (None, "rare", lines[0::3]),
+        (chosen, "common", lines[2::3]),
+        (chosen, "rare", lines[0::3]),
+    ):
+        newest_first = sorted((line.pk for line in expected), reverse=True)
+        found: list[int] = []
+        while page := search(
+            wanted, sessions=sessions, before=found[-1] if found else None, most=3
+        ):
+            found += [hit.number for hit in page]
+        assert found == newest_first

@@ -6,22 +6,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import discord_ends as ends
 import discord_scenes as stage
 import pytest
 from discord_bot import in_db, running
 from discord_scenes import CASES, NICK, ROOMS, Case, Scene
+from django.db import OperationalError
 from fakecord.server import FakeDiscord
 from mortal import Mortal
 from pytest_django.fixtures import Settings
 from scene import a_session, eventually
 
+from bot.discord import unbroken
 from bot.discord.client import ParleyBot
+from bot.discord.guild import deeds
 from bot.discord.guild.presence import MARK
 from bot.discord.text import lines
 from bot.models import DiscordCall
-from sessions import finish, lifecycle
+from sessions import finish, lifecycle, participants
 from sessions.models import Source, State, VoiceRequest, VoiceSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,6 +76,35 @@ async def test_a_call_goes_on_where_its_people_still_sit(server: FakeDiscord) ->
         await ends.nothing_is_left(scenes)
     for scene in scenes:
         assert names(server, scene) == [f"{MARK}{NICK}", NICK]
+
+
+@pytest.mark.parametrize(
+    ("home", "step"),
+    [(deeds, "of_session"), (participants, "leave_all")],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+async def test_a_database_that_is_away_just_then_ends_no_call(
+    server: FakeDiscord, monkeypatch: pytest.MonkeyPatch, home: Any, step: str
+) -> None:
+    """Found by chaos: it was cut off for a moment behind the bot's restart."""
+    monkeypatch.setattr(unbroken, "AGAIN_S", 0.05)
+    scenes = await killed(server)
+    works, refused = getattr(home, step), []
+
+    def refuses_first(session_id: int) -> Any:
+        if session_id not in refused:
+            refused.append(session_id)
+            raise OperationalError("server closed the connection unexpectedly")
+        return works(session_id)
+
+    monkeypatch.setattr(home, step, refuses_first)
+    async with running(server) as bot:
+        found_by(bot, scenes)
+        for scene in scenes:
+            await eventually(partial(getattr, scene, "has_begun"))
+        assert sorted(refused) == sorted(scene.session.pk for scene in scenes)
+        await ends.end_all(scenes, ends.leave_command)
+        await ends.nothing_is_left(scenes)
 
 
 async def test_a_call_ends_where_everybody_has_left_meanwhile(

@@ -1,0 +1,70 @@
+"""Lines that break without a farewell: hung up, or a network that is gone?"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import uuid
+
+import numpy as np
+import pytest
+from answering import SILENCE, Ears, calling, opened, over, serving
+from channels.db import database_sync_to_async
+from telephone import RATE, noise
+
+from bot.models import Call
+from bot.phone import conversation
+from bot.phone.server import PhoneServer
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
+
+in_db = database_sync_to_async
+
+
+async def reset(server: PhoneServer, call: uuid.UUID) -> None:
+    """A call whose network resets it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"\x01\x00\x10" + call.bytes + SILENCE * 10)
+    await reader.readexactly(len(SILENCE) * 3)
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await opened(server)
+    writer.transport.abort()
+    await over(server)
+
+
+async def test_a_call_reset_by_its_network_is_over_when_nobody_dials_again(
+    ears: Ears, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asterisk also resets where somebody hung up with our sound on its way."""
+    monkeypatch.setattr(conversation, "BROKEN_S", 0.3)
+    async with serving() as server:
+        await reset(server, uuid.uuid4())
+        find = in_db(lambda: Call.objects.select_related("session").get())
+        assert (await find()).ended_at is None
+        async with asyncio.timeout(10):
+            while (call := await find()).ended_at is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert call.end_reason == "hang_up"
+        assert call.session is not None
+        assert not call.session.is_open
+    assert "Traceback" not in capfd.readouterr().err
+
+
+async def test_a_call_reset_by_its_network_goes_on_when_it_is_dialled_again(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "BROKEN_S", 0.3)
+    call, sound = uuid.uuid4(), noise(0.8)
+    async with serving() as server:
+        await reset(server, call)
+        async with calling(server, call=call) as again:
+            await again.say(sound, RATE)
+            row = await in_db(lambda: Call.objects.select_related("session").get())()
+            assert row.ended_at is None
+            assert row.session is not None
+            assert row.session.is_open
+        await over(server)
+    _, ear = ears.of_caller()
+    assert np.array_equal(ear.pcm, sound)

@@ -1,0 +1,333 @@
+"""What is left of a run against what was said: every 20 ms, phrase and file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+import numpy as np
+from fakecord.rtp import opus
+from numpy.typing import NDArray
+
+from chaos.people import Track
+from chaos.script import FRAME_S, Phrase, Script
+from chaos.town import Down
+
+TIMELINE = 48_000
+MP3_FRAME = 1152
+KEY = 8
+"""Samples by which a frame is looked up; the rest of it is compared."""
+ALIKE = 0.6
+"""Of a decoded packet to what was encoded; two phrases have less than 0.3."""
+LOUD = 200.0
+"""Root mean square from which a packet of speech is told from another."""
+CORRECTED, CORRECTION_S = 2, 0.03
+"""Frames in which a track is moved, and by how much at most: `sessions.audio.drift`."""
+MAY_S = 1.0
+"""What a hole may be longer than the time for which nobody was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One connection's sound; `start` on the timeline, whose zero is at `zero` by the
+    monotonic clock."""
+
+    zero: float
+    start: int
+    rate: int
+    pcm: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What was sent and is nowhere: from and to by the monotonic clock."""
+
+    name: str
+    road: str
+    since: float
+    until: float
+
+    @property
+    def seconds(self) -> float:
+        return self.until - self.since
+
+
+@dataclass
+class Found:
+    """Of one track: where each frame stands on the timeline, NaN where it does not."""
+
+    track: Track
+    at: NDArray[np.float64]
+    holes: list[Hole] = field(default_factory=list)
+    astray_ms: list[float] = field(default_factory=list)
+    """How far frames stand from where they were captured, their median being right."""
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    corrections: int = 0
+    """How often its track was moved by a few milliseconds, in a pause."""
+    phrases: int = 0
+    word_errors: int = 0
+    words: int = 0
+
+
+def decoded(data: bytes) -> tuple[int, NDArray[np.int16]]:
+    """A FLAC: its rate and its sound."""
+    with av.open(io.BytesIO(data), "r") as file:
+        stream = file.streams.audio[0]
+        pieces = [frame.to_ndarray().reshape(-1) for frame in file.decode(stream)]
+        rate = stream.rate
+    whole = np.concatenate([np.zeros(0, np.int16), *pieces])
+    return rate, whole if whole.dtype == np.int16 else (whole >> 16).astype(np.int16)
+
+
+# --- where each frame stands ----------------------------------------------------------
+
+
+def placed(track: Track, takes: Iterable[Take]) -> NDArray[np.float64]:
+    """The timeline's place of each frame; NaN where it is nowhere."""
+    script = track.script
+    at = np.full(script.frames, np.nan)
+    for take in takes:
+        if track.road == "discord":
+            _place_packets(script, track, take, at)
+        else:
+            _place_frames(script, take, at)
+    return at
+
+
+def _place_frames(script: Script, take: Take, at: NDArray[np.float64]) -> None:
+    """To the sample: frames are found by their first samples, and compared whole."""
+    size = script.frame
+    frames = script.pcm.reshape(-1, size)
+    if len(take.pcm) < size:
+        return
+    where = _keys(take.pcm[: len(take.pcm) - size + KEY])
+    order = np.argsort(where, kind="stable")
+    sought = _keys_of(frames)
+    first = np.searchsorted(where[order], sought)
+    for number, place in enumerate(first):
+        while place < len(order) and where[order[place]] == sought[number]:
+            begin = order[place]
+            if np.array_equal(take.pcm[begin : begin + size], frames[number]):
+                at[number] = take.start + begin * TIMELINE / take.rate
+                break
+            place += 1
+
+
+def _keys(pcm: NDArray[np.int16]) -> NDArray[np.uint64]:
+    """Of each place: a number of the `KEY` samples from there on."""
+    windows = np.lib.stride_tricks.sliding_window_view(pcm, KEY)
+    return _mixed(windows)
+
+
+def _keys_of(frames: NDArray[np.int16]) -> NDArray[np.uint64]:
+    return _mixed(frames[:, :KEY])
+
+
+def _mixed(rows: NDArray[np.int16]) -> NDArray[np.uint64]:
+    found = np.zeros(len(rows), np.uint64)
+    for column in range(KEY):
+        found *= np.uint64(0x9E3779B97F4A7C15)
+        found += rows[:, column].astype(np.uint16).astype(np.uint64)
+    return found
+
+
+def _place_packets(
+    script: Script, track: Track, take: Take, at: NDArray[np.float64]
+) -> None:
+    """By likeness, for Opus keeps no samples: each phrase near where it was spoken,
+    then each packet of it."""
+    for phrase in script.phrases:
+        first = phrase.begin // script.frame
+        captured = track.captured[first]
+        if np.isnan(captured):
+            continue
+        truth = _as_decoded(script, phrase)
+        near = (captured - take.zero) * TIMELINE - take.start
+        begin = _begin_of(truth, take.pcm, near)
+        if begin is None:
+            continue
+        for number in range(len(truth) // script.frame):
+            packet = truth[number * script.frame :][: script.frame]
+            heard = take.pcm[begin + number * script.frame :][: script.frame]
+            if len(heard) == len(packet) and (
+                _rms(packet) < LOUD or _likeness(packet, heard) > ALIKE
+            ):
+                at[first + number] = take.start + begin + number * script.frame
+
+
+def _as_decoded(script: Script, phrase: Phrase) -> NDArray[np.int16]:
+    decoder = av.CodecContext.create("libopus", "r")
+    packets = opus(script.pcm[phrase.begin : phrase.end])
+    frames = [frame for one in packets for frame in decoder.decode(av.Packet(one))]
+    sound = np.concatenate(
+        [one.to_ndarray().reshape(-1, one.layout.nb_channels)[:, 0] for one in frames]
+    )
+    return sound if sound.dtype == np.int16 else (sound * 32767).astype(np.int16)
+
+
+def _begin_of(
+    truth: NDArray[np.int16], sound: NDArray[np.int16], near: float
+) -> int | None:
+    """Where it begins, half a second from `near` at most."""
+    low = max(int(near) - TIMELINE // 2, 0)
+    high = min(int(near) + len(truth) + TIMELINE // 2, len(sound))
+    window = sound[low:high].astype(np.float32)
+    if len(window) < len(truth):
+        return None
+    begin = low + _best(window, truth)
+    part = sound[begin : begin + len(truth)]
+    return begin if _likeness(truth, part) > ALIKE / 2 else None
+
+
+def _best(window: NDArray[np.float32], truth: NDArray[np.int16]) -> int:
+    """Where in the window it is most alike, by all that there is."""
+    size = 1 << (len(window) + len(truth)).bit_length()
+    spectrum = np.fft.rfft(window, size) * np.conj(np.fft.rfft(truth, size))
+    match = np.fft.irfft(spectrum, size)[: len(window) - len(truth) + 1]
+    return int(np.argmax(match))
+
+
+def _rms(pcm: NDArray[np.int16]) -> float:
+    return float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))
+
+
+def _likeness(a: NDArray[np.int16], b: NDArray[np.int16]) -> float:
+    one, two = a.astype(np.float64), b.astype(np.float64)
+    return float(one @ two / (np.sqrt((one @ one) * (two @ two)) + 1e-9))
+
+
+# --- what is missing, and what stands wrong -------------------------------------------
+
+
+def judged(track: Track, takes: Iterable[Take]) -> Found:
+    """Its holes, and how far its frames are from their places."""
+    found = Found(track, placed(track, takes))
+    sent = ~np.isnan(track.captured)
+    missing = sent & np.isnan(found.at)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], missing, [0]])))
+    for begin, end in edges.reshape(-1, 2):
+        if _is_correction(found.at, begin, end):
+            found.corrections += 1
+            continue
+        found.holes.append(
+            Hole(
+                track.script.name,
+                track.road,
+                float(track.captured[begin]),
+                float(track.captured[end - 1]) + FRAME_S,
+            )
+        )
+    away = found.at / TIMELINE - track.captured
+    away = away[~np.isnan(away)]
+    if len(away):
+        found.astray_ms = list((away - np.median(away)) * 1000)
+    return found
+
+
+def _is_correction(at: NDArray[np.float64], begin: int, end: int) -> bool:
+    """Whether these few frames were found in part: their track was moved there by a
+    few milliseconds, for its clock and ours do not run alike, or seemed not to."""
+    if end - begin > CORRECTED or begin == 0 or end == len(at):
+        return False
+    apart = at[end] - at[begin - 1]  # NaN where either is missing, too
+    moved = apart / TIMELINE - (end - begin + 1) * FRAME_S
+    return bool(abs(moved) <= CORRECTION_S)
+
+
+def excused(hole: Hole, down: Iterable[Down]) -> bool:
+    """Whether its process was down just then, and it is no longer than may be."""
+    return any(
+        one.carries == hole.road
+        and hole.since < one.until + MAY_S
+        and hole.until > one.since - MAY_S
+        and hole.seconds <= one.until - one.since + MAY_S
+        for one in down
+    )
+
+
+# --- words ----------------------------------------------------------------------------
+
+
+def read_lines(found: Found, lines: list[dict[str, Any]]) -> None:
+    """Each phrase that was received whole against the lines at its place. `lines` have
+    `start` and `end` on the timeline, `text` and `state`."""
+    from talk import word_errors, words_of
+
+    script = found.track.script
+    for phrase in script.phrases:
+        frames = slice(phrase.begin // script.frame, phrase.end // script.frame)
+        at = found.at[frames]
+        if not len(at) or np.isnan(at).any():
+            continue
+        begin, end = at[0], at[-1] + TIMELINE * FRAME_S
+        here = [line for line in lines if _overlap(line, begin, end) > 0.5]
+        found.phrases += 1
+        label = f"{script.name} at {begin / TIMELINE:.1f} s: {phrase.text}"
+        if not any(_overlap(line, begin, end) > 0.1 for line in lines):
+            found.lost.append(label)
+        elif len(here) > 1:
+            found.doubled.append(f"{label}: {[line['text'] for line in here]}")
+        said = words_of(phrase.text)
+        touching = [line for line in lines if _overlap(line, begin, end) > 0.1]
+        heard = words_of(" ".join(line["text"] for line in touching))
+        found.words += len(said)
+        found.word_errors += word_errors(said, heard)
+
+
+def _overlap(line: dict[str, Any], begin: float, end: float) -> float:
+    """How much of the phrase that line covers."""
+    both = min(line["end"], end) - max(line["start"], begin)
+    return float(max(both, 0.0) / (end - begin))
+
+
+# --- masters --------------------------------------------------------------------------
+
+
+def off_master(found: Found, master: NDArray[np.int16], *, count: int = 8) -> list[int]:
+    """How many samples some of the phrases stand in the master from where their track
+    has them."""
+    script, apart = found.track.script, []
+    whole = []
+    for phrase in script.phrases:
+        at = found.at[phrase.begin // script.frame : phrase.end // script.frame]
+        if len(at) and not np.isnan(at).any():
+            whole.append((phrase, int(at[0])))
+    for phrase, begin in whole[:: max(len(whole) // count, 1)]:
+        truth = script.pcm[phrase.begin : phrase.end]
+        if script.rate != TIMELINE:
+            import soxr
+
+            truth = soxr.resample(truth, script.rate, TIMELINE)
+        low = max(begin - 2 * MP3_FRAME, 0)
+        window = master[low : begin + len(truth) + 2 * MP3_FRAME].astype(np.float32)
+        if len(window) < len(truth):
+            apart.append(10**6)
+            continue
+        apart.append(low + _best(window, truth) - begin)
+    return apart
+
+
+DUMP = """
+import json
+from collections import Counter
+from django.db.models import F
+from sessions.models import Participant, Recording, VoiceSession
+from transcripts.models import Utterance
+print(json.dumps({
+    "sessions": [{"pk": one.pk, "public": str(one.public_id),
+        "began": one.started_at.timestamp()}
+        for one in VoiceSession.objects.all()],
+    "recordings": list(Recording.objects.filter(tier__in=("original", "master")).values(
+        "session_id", "tier", "key", "start", "duration", "state", "error",
+        name=F("participant__name"))),
+    "states": dict(Counter(Recording.objects.values_list("state", flat=True))),
+    "errors": list(Recording.objects.exclude(error="").values("key", "error", "state")),
+    "utterances": list(Utterance.objects.values(
+        "session_id", "start", "end", "text", "state", name=F("participant__name"))),
+    "people": list(Participant.objects.values("session_id", "name", "key")),
+}))
+"""
