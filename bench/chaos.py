@@ -8,9 +8,12 @@ down; S3 refuses, hangs and breaks off; the disk is full; the clock jumps; clien
 at ten times the speed, at half of it, in bursts, and garbage. People talk on: pages
 come back at the next node, telephones are dialled again, members of Discord just speak.
 
-    holes       what was sent and stands nowhere. Only where the process that carried
+    holes       what was sent and stands nowhere, but for pauses that were made shorter
+                to take back a gap: that is told apart. Only where the process that carried
                 it was down, or its cable was, and at most 1.0 s longer than that
-    astray      how far each 20 ms stands from where it was captured, by its own track
+    astray      how far each 20 ms stands from where it was captured, by its own track;
+                apart: what came late, on a road that was slow, cut or held, and the 8 s
+                behind that, until a pause shows that nothing was missing
     master      how far what is heard in the master stands from where its track has it
     lines       phrases that were received whole and not written down, or twice
 
@@ -64,8 +67,16 @@ def report(outcome: Outcome) -> bool:
         f"{len(outcome.bad_holes)}"
     )
     for hole in outcome.bad_holes:
-        print(f"    {hole.name}: {hole.seconds:.2f} s")
+        at = hole.since - outcome.began
+        print(f"    {hole.name}: {hole.seconds:.2f} s, {at:.1f} s in")
     off = np.abs(outcome.off_master or [0])
+    late = outcome.disturbed_ms
+    back = sum(track.given_back_s for track in found)
+    print(
+        f"pauses made shorter, where late sound had been given a gap: {back:.2f} s\n"
+        f"came late, or just behind that: {len(late) - 1} frames, astray p99 "
+        f"{np.percentile(late, 99):.1f}, at most {late.max():.1f} ms"
+    )
     print(
         f"timing: astray p99 {np.percentile(astray, 99):.1f}, at most "
         f"{astray.max():.1f} ms; master at most {off.max()} samples off its tracks "

@@ -132,7 +132,7 @@ class TrackClock:
         hole = min(map(self._lateness, self._held))
         if self._is_hole(hole, first, newest):
             self.origin += hole
-            self._drift.restart(self.origin)
+            self._drift.restart(hole)
         self._recent.clear()  # their delay is the usual one from here on
         return self._emit(self._held, on_time=True)
 

@@ -32,6 +32,10 @@ SETTLED = samples(500)
 """A minimum that fell within this time belongs to a stream still catching up."""
 START_UP = samples(1000)
 """How much later than its successors a stream's first frame may have come."""
+OWED = samples(10_000)
+"""So much of what was called holes may be taken back in pauses."""
+PATIENCE = samples(3000)
+"""Speech has a pause within this time."""
 PPM = 2000
 """No sound card drifts faster. What does is not paced by time, and is left alone."""
 QUIET_RMS = 650.0
@@ -72,6 +76,8 @@ class DriftCorrection:
         self._fell_at = 0
         self._allowance = float(FORCED)  # how far the origin may move now
         self._start_up = START_UP  # how far back it may move while young
+        self._quiet_at: int | None = None
+        self._owed = 0  # samples of holes that may have been none
 
     def note(self, arrival: int, offset: int) -> None:
         """A frame came on time at `arrival` and says: sample 0 stands at `offset`."""
@@ -84,10 +90,12 @@ class DriftCorrection:
         if self._fell_to is None or offset < self._fell_to - STEP / 2:
             self._fell_to, self._fell_at = offset, arrival
 
-    def restart(self, origin: int) -> None:
-        """The origin was moved for a hole: what was known of the delay is void."""
+    def restart(self, hole: int) -> None:
+        """The origin was moved for a hole: what was known of the delay is void. Should
+        it have been no hole but a delay, so much may be taken back."""
         self._offsets.clear()
         self._fell_to = None
+        self._owed = min(self._owed + max(hole, 0), OWED)
 
     def due(self, origin: int, pcm: NDArray[np.int16], *, longest: int) -> int:
         """How far to move `origin` before this frame, `longest` at most: later (a gap)
@@ -97,18 +105,33 @@ class DriftCorrection:
         if least is None or self._now - self._fell_at < SETTLED:
             return 0
         error = int(least) - origin
-        if abs(error) < STEP or not (quiet or abs(error) > FORCED):
+        if abs(error) < STEP or not (quiet or self._is_forced(error)):
             return 0
-        return self._spend(max(min(error, longest), -longest))
+        return self._spend(max(min(error, longest), -longest), quiet=quiet)
 
-    def _spend(self, move: int) -> int:
-        """As much of `move` as no sound card's drift forbids."""
+    def _is_forced(self, error: int) -> bool:
+        """Whether it is moved in the midst of speech. To move back costs sound: only
+        where there was no pause for long."""
+        assert self._quiet_at is not None  # `_is_quiet` was asked before
+        has_waited = self._now - self._quiet_at > PATIENCE
+        return abs(error) > FORCED and (error > 0 or has_waited)
+
+    def _spend(self, move: int, *, quiet: bool) -> int:
+        """As much of `move` as no sound card's drift forbids. Where it is not quiet, all
+        that may be at once, and rarely: a jump is heard, many small ones are noise."""
         assert self._began is not None
+        if move < 0 and quiet and self._owed:
+            # Sound comes earlier than it could: what was called a hole was a delay.
+            move = max(move, -self._owed)
+            self._owed += move
+            return move
         if move < 0 and self._now - self._began < WINDOW:
             move = max(move, -self._start_up)
             self._start_up += move
             return move
         allowed = int(self._allowance)
+        if not quiet and allowed < FORCED:
+            return 0
         move = max(min(move, allowed), -allowed)
         self._allowance -= abs(move)
         return move
@@ -120,4 +143,7 @@ class DriftCorrection:
         rms = float(np.sqrt(np.vdot(loud, loud) / len(loud)))
         self._noise.add(self._now, rms)
         floor = self._noise.value
-        return rms <= QUIET_RMS and (floor is None or rms <= 2 * floor + 1)
+        is_quiet = rms <= QUIET_RMS and (floor is None or rms <= 2 * floor + 1)
+        if is_quiet or self._quiet_at is None:
+            self._quiet_at = self._now
+        return is_quiet

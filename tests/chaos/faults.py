@@ -105,9 +105,11 @@ def _killed(town: Town, name: str) -> Callable[[float], Awaitable[None]]:
 
 def _frozen(town: Town, name: str) -> Callable[[float], Awaitable[None]]:
     async def does(seconds: float) -> None:
+        since = time.monotonic()
         town.send(name, signal.SIGSTOP)
         await asyncio.sleep(seconds)
         town.send(name, signal.SIGCONT)
+        _note(town, name, since, was_down=False)
 
     return does
 
@@ -130,9 +132,12 @@ def _service_frozen(service: Any) -> Callable[[float], Awaitable[None]]:
     return does
 
 
-def _note(town: Town, name: str, since: float) -> None:
+def _note(town: Town, name: str, since: float, *, was_down: bool = True) -> None:
     if name in CARRIES:
-        town.down.append(Down(name, CARRIES[name], since, time.monotonic()))
+        noted = Down(name, CARRIES[name], since, time.monotonic())
+        town.disturbed.append(noted)
+        if was_down:
+            town.down.append(noted)
 
 
 # --- the network and the store --------------------------------------------------------
@@ -144,8 +149,8 @@ def _cable(town: Town, name: str, mode: str) -> Callable[[float], Awaitable[None
         town.cables.set(**{name: mode})
         await asyncio.sleep(seconds)
         town.cables.set(**{name: "well"})
-        if mode != "slow":  # what was not received was not lost
-            _note(town, name.replace("_", "-"), since)
+        was_down = mode != "slow"  # what was not received was not lost
+        _note(town, name.replace("_", "-"), since, was_down=was_down)
 
     return does
 

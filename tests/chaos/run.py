@@ -67,6 +67,9 @@ class Outcome:
     rows: Counter[str] = field(default_factory=Counter)
     errors: list[dict[str, Any]] = field(default_factory=list)
     orphans: str = ""
+    began: float = 0.0
+    log: list[str] = field(default_factory=list)
+    """What was broken, and when: seconds since people began to talk."""
     late: list[str] = field(default_factory=list)
     """Processes that did not stop by themselves."""
     ready_s: float = 0.0
@@ -79,6 +82,11 @@ class Outcome:
     @property
     def doubled(self) -> list[str]:
         return [one for track in self.found for one in track.doubled]
+
+    @property
+    def disturbed_ms(self) -> NDArray[np.float64]:
+        rows = (f.disturbed_ms for f in self.found)
+        return np.abs(np.concatenate([np.zeros(1), *rows]))
 
     @property
     def astray_ms(self) -> NDArray[np.float64]:
@@ -124,7 +132,7 @@ async def run(plan: Plan, discord: FakeDiscord, town_: Town) -> Outcome:
         await asked.shown()
     for member in members:
         await member.person.secured(with_whom=discord.world.bot.id, within_s=20)
-    began = time.monotonic() + SETTLE_S
+    began = outcome.began = time.monotonic() + SETTLE_S
     people: list[Browser | Telephone | Member] = [*browsers, *phones, *members]
     talks = [asyncio.create_task(one.talk(began)) for one in people]
     breaking = asyncio.create_task(_break(plan, town_, pages[0], began, outcome))
@@ -158,10 +166,10 @@ async def _break(
     while len(order) < plan.faults:
         order += dice.sample(kinds, len(kinds))
     await asyncio.sleep(began + SETTLE_S - time.monotonic())
-    until = began + plan.seconds - QUIET_S
+    ends = began + plan.seconds - QUIET_S
     for fault in order[: plan.faults]:
         left = plan.faults - outcome.faults.total()
-        share_s = (until - time.monotonic()) / left
+        share_s = (ends - time.monotonic()) / left
         begun = time.monotonic()
         seconds = dice.uniform(fault.least_s, fault.most_s)
         try:
@@ -169,7 +177,10 @@ async def _break(
                 await fault.does(seconds)
         finally:
             outcome.faults[fault.name] += 1
-            print(f"{begun - began:7.1f} s  {fault.name}, {seconds:.1f} s", flush=True)
+            until = time.monotonic() - began
+            line = f"{begun - began:7.1f} to {until:6.1f} s  {fault.name}"
+            outcome.log.append(line)
+            print(line, flush=True)
         await asyncio.sleep(max(min(begun + share_s - time.monotonic(), 8.0), 0.2))
 
 
@@ -278,7 +289,7 @@ def _judge(
             for row in mine
             if row["tier"] == "original" and row["state"] == "stored"
         ]
-        found = verdict.judged(track, takes)
+        found = verdict.judged(track, takes, town_.disturbed)
         lines = [
             row
             for row in dump["utterances"]

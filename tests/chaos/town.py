@@ -53,6 +53,8 @@ class Town:
     direct: dict[str, str]
     """Settings that lead to the database by no cable, for whoever looks at it."""
     down: list[Down] = field(default_factory=list)
+    disturbed: list[Down] = field(default_factory=list)
+    """When sound came late on one of the roads, or not at all."""
     words: dict[str, tuple[tuple[str, ...], dict[str, str]]] = field(
         default_factory=dict
     )

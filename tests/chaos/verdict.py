@@ -24,6 +24,8 @@ ALIKE = 0.6
 """Of a decoded packet to what was encoded; two phrases have less than 0.3."""
 LOUD = 200.0
 """Root mean square from which a packet of speech is told from another."""
+SETTLED_S = 8.0
+"""Sound that came late is told from sound that was never sent in the next pause."""
 CORRECTED, CORRECTION_S = 2, 0.03
 """Frames in which a track is moved, and by how much at most: `sessions.audio.drift`."""
 MAY_S = 1.0
@@ -64,8 +66,12 @@ class Found:
     holes: list[Hole] = field(default_factory=list)
     astray_ms: list[float] = field(default_factory=list)
     """How far frames stand from where they were captured, their median being right."""
+    disturbed_ms: list[float] = field(default_factory=list)
+    """The same of those that came late, and of the next `SETTLED_S`."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    given_back_s: float = 0.0
+    """By how much its pauses were shortened: see `_given_back_s`."""
     corrections: int = 0
     """How often its track was moved by a few milliseconds, in a pause."""
     phrases: int = 0
@@ -173,6 +179,8 @@ def _begin_of(
     truth: NDArray[np.int16], sound: NDArray[np.int16], near: float
 ) -> int | None:
     """Where it begins, half a second from `near` at most."""
+    if not -TIMELINE // 2 < near < len(sound):
+        return None  # it belongs to another connection
     low = max(int(near) - TIMELINE // 2, 0)
     high = min(int(near) + len(truth) + TIMELINE // 2, len(sound))
     window = sound[low:high].astype(np.float32)
@@ -203,7 +211,7 @@ def _likeness(a: NDArray[np.int16], b: NDArray[np.int16]) -> float:
 # --- what is missing, and what stands wrong -------------------------------------------
 
 
-def judged(track: Track, takes: Iterable[Take]) -> Found:
+def judged(track: Track, takes: Iterable[Take], disturbed: Iterable[Down]) -> Found:
     """Its holes, and how far its frames are from their places."""
     found = Found(track, placed(track, takes))
     sent = ~np.isnan(track.captured)
@@ -213,6 +221,9 @@ def judged(track: Track, takes: Iterable[Take]) -> Found:
         if _is_correction(found.at, begin, end):
             found.corrections += 1
             continue
+        if given_back := _given_back_s(track.script, found.at, begin, end):
+            found.given_back_s += given_back
+            continue
         found.holes.append(
             Hole(
                 track.script.name,
@@ -221,10 +232,16 @@ def judged(track: Track, takes: Iterable[Take]) -> Found:
                 float(track.captured[end - 1]) + FRAME_S,
             )
         )
-    away = found.at / TIMELINE - track.captured
-    away = away[~np.isnan(away)]
-    if len(away):
-        found.astray_ms = list((away - np.median(away)) * 1000)
+    away = (found.at / TIMELINE - track.captured) * 1000
+    away -= np.nanmedian(away) if len(away) and not np.isnan(away).all() else 0.0
+    was_late = np.zeros(len(away), bool)
+    for one in disturbed:
+        if one.carries == track.road:
+            until = one.until + SETTLED_S
+            was_late |= (track.captured > one.since - 0.1) & (track.captured < until)
+    is_known = ~np.isnan(away)
+    found.astray_ms = list(away[is_known & ~was_late])
+    found.disturbed_ms = list(away[is_known & was_late])
     return found
 
 
@@ -236,6 +253,21 @@ def _is_correction(at: NDArray[np.float64], begin: int, end: int) -> bool:
     apart = at[end] - at[begin - 1]  # NaN where either is missing, too
     moved = apart / TIMELINE - (end - begin + 1) * FRAME_S
     return bool(abs(moved) <= CORRECTION_S)
+
+
+def _given_back_s(
+    script: Script, at: NDArray[np.float64], begin: int, end: int
+) -> float:
+    """How much shorter a pause was made here, if that is what these frames were: in one,
+    half of each was dropped, and what follows stands earlier by that. So it goes when
+    sound had come late, as if some were missing, and was in time again."""
+    if begin == 0 or end == len(at):
+        return 0.0
+    first, last = begin * script.frame, end * script.frame
+    is_pause = not any(one.begin < last and one.end > first for one in script.phrases)
+    back = (end - begin + 1) * FRAME_S - float(at[end] - at[begin - 1]) / TIMELINE
+    missing_s = (end - begin) * FRAME_S
+    return back if is_pause and 0 < back and missing_s <= 2 * back + 0.05 else 0.0
 
 
 def excused(hole: Hole, down: Iterable[Down]) -> bool:

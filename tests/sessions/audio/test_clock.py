@@ -136,3 +136,44 @@ def test_a_late_first_frame_does_not_displace_the_stream() -> None:
         placed += clock.place(Frame(pcm, RATE, arrival))
     assert abs(placed[0].position - 48_000) <= 0.002 * TIMELINE_RATE
     assert [p.position for p in placed[1:]] == [p.end for p in placed[:-1]]
+
+
+def spoken(k: int) -> np.ndarray:
+    """20 ms: a second of speech, a second of a pause, and so on."""
+    noise = np.random.default_rng(k)
+    loudness = 6000 if k % 100 < 50 else 20
+    return noise.integers(-loudness, loudness, 320).astype(np.int16)
+
+
+def test_a_delay_that_was_called_a_hole_is_taken_back_in_the_next_pause() -> None:
+    """For 1.6 s a network brings ten frames at once, each 200 ms late, and is then as
+    it was before: sound stands where it was said soon, and nothing said is missing."""
+    clock = TrackClock()
+    placed: list[Placed] = []
+    for k in range(1000):
+        at_s = 1 + k * 0.02
+        if 200 <= k < 280:
+            at_s = 1 + (k // 10 * 10 + 10) * 0.02 + 0.2
+        placed += clock.place(Frame(spoken(k), RATE, at_s + 0.02))
+    placed += clock.flush()
+    begin = placed[0].position
+    assert abs(placed[-1].end - begin - 1000 * 960) <= 0.01 * TIMELINE_RATE
+    heard = {p.pcm[-160:].tobytes(): p.end for p in placed}
+    away = [
+        heard[spoken(k)[-160:].tobytes()] - begin - (k + 1) * 960 for k in range(1000)
+    ]
+    astray = np.flatnonzero(np.abs(away) > 0.01 * TIMELINE_RATE)
+    assert astray.max() < 280 + 150, "within three seconds"
+    whole = {p.pcm.tobytes() for p in placed}
+    lost = [k for k in range(1000) if k % 100 < 50 and spoken(k).tobytes() not in whole]
+    assert not lost
+
+
+def test_a_hole_that_was_one_is_not_taken_back() -> None:
+    clock = TrackClock()
+    placed: list[Placed] = []
+    for k in [*range(200), *range(250, 1000)]:
+        placed += clock.place(Frame(spoken(k), RATE, 1 + (k + 1) * 0.02))
+    placed += clock.flush()
+    assert placed[-1].end - placed[0].position == 1000 * 960
+    assert sum(len(p.pcm) for p in placed) == 950 * 320
