@@ -9,8 +9,8 @@ at ten times the speed, at half of it, in bursts, and garbage. People talk on: p
 come back at the next node, telephones are dialled again, members of Discord just speak.
 
     holes       what was sent and stands nowhere, but for pauses that were made shorter
-                to take back a gap: that is told apart. Only where the process that carried
-                it was down, or its cable was, and at most 1.0 s longer than that
+                to take back a gap: that is told apart. Only where the process that
+                carried it was down, or its cable, and at most 1.0 s longer than that
     astray      how far each 20 ms stands from where it was captured, by its own track;
                 apart: what came late, on a road that was slow, cut or held, and the 8 s
                 behind that, until a pause shows that nothing was missing
@@ -92,6 +92,7 @@ def report(outcome: Outcome) -> bool:
     print(f"sessions: {dict(outcome.states)}, the last after {outcome.ready_s:.0f} s")
     print(f"files given up or waiting: {outcome.errors or 'none'}")
     print(f"orphans: {outcome.orphans.strip()}")
+    print(f"ended by themselves, and started again: {outcome.restarted or 'none'}")
     print(f"did not stop by themselves: {outcome.late or 'none'}")
     return holds(outcome)
 

@@ -117,8 +117,8 @@ class DriftCorrection:
         return abs(error) > FORCED and (error > 0 or has_waited)
 
     def _spend(self, move: int, *, quiet: bool) -> int:
-        """As much of `move` as no sound card's drift forbids. Where it is not quiet, all
-        that may be at once, and rarely: a jump is heard, many small ones are noise."""
+        """As much of `move` as no sound card's drift forbids. Where it is not quiet,
+        all that may be at once, and rarely: many small jumps are noise."""
         assert self._began is not None
         if move < 0 and quiet and self._owed:
             # Sound comes earlier than it could: what was called a hole was a delay.

@@ -70,6 +70,8 @@ class Outcome:
     began: float = 0.0
     log: list[str] = field(default_factory=list)
     """What was broken, and when: seconds since people began to talk."""
+    restarted: list[str] = field(default_factory=list)
+    """Processes that ended by themselves, and were started again."""
     late: list[str] = field(default_factory=list)
     """Processes that did not stop by themselves."""
     ready_s: float = 0.0
@@ -136,6 +138,7 @@ async def run(plan: Plan, discord: FakeDiscord, town_: Town) -> Outcome:
     people: list[Browser | Telephone | Member] = [*browsers, *phones, *members]
     talks = [asyncio.create_task(one.talk(began)) for one in people]
     breaking = asyncio.create_task(_break(plan, town_, pages[0], began, outcome))
+    tending = asyncio.create_task(_tend(town_, outcome))
     await asyncio.gather(*talks)
     await breaking
     over = time.monotonic()
@@ -144,6 +147,7 @@ async def run(plan: Plan, discord: FakeDiscord, town_: Town) -> Outcome:
     for number, guild in enumerate(channels):
         await _stopped(members[number], _channel(guild, TEXT))
     await _all_ready(town_, outcome, over)
+    tending.cancel()
     await asyncio.sleep(max(over + ORPHANS_AFTER_S - time.monotonic(), 0))
     outcome.orphans = await asyncio.to_thread(
         town_.stack.manage, "reconcile", "--dry-run"
@@ -182,6 +186,13 @@ async def _break(
             outcome.log.append(line)
             print(line, flush=True)
         await asyncio.sleep(max(min(begun + share_s - time.monotonic(), 8.0), 0.2))
+
+
+async def _tend(town_: Town, outcome: Outcome) -> None:
+    """The supervisor: a process that could not begin without its Redis begins again."""
+    while True:
+        outcome.restarted += town_.restart_gone()
+        await asyncio.sleep(1.0)
 
 
 def _addresses(page: dict[str, Any], ports: list[int]) -> list[str]:

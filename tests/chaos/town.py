@@ -92,6 +92,13 @@ class Town:
     def alive(self, name: str) -> bool:
         return name in self._running and self._running[name].poll() is None
 
+    def restart_gone(self) -> list[str]:
+        """Start again what ended by itself, as a supervisor does; which those were."""
+        gone = [name for name, one in self._running.items() if one.poll() is not None]
+        for name in gone:
+            self.start(name)
+        return gone
+
     def until_ready(self, name: str) -> None:
         """Until it does its work again."""
         wait_for(f"{name} up", self.ready[name], within_s=UP_S)

@@ -258,7 +258,7 @@ def _is_correction(at: NDArray[np.float64], begin: int, end: int) -> bool:
 def _given_back_s(
     script: Script, at: NDArray[np.float64], begin: int, end: int
 ) -> float:
-    """How much shorter a pause was made here, if that is what these frames were: in one,
+    """How much shorter a pause was made here, if that is what these frames were: in it
     half of each was dropped, and what follows stands earlier by that. So it goes when
     sound had come late, as if some were missing, and was in time again."""
     if begin == 0 or end == len(at):
@@ -267,7 +267,7 @@ def _given_back_s(
     is_pause = not any(one.begin < last and one.end > first for one in script.phrases)
     back = (end - begin + 1) * FRAME_S - float(at[end] - at[begin - 1]) / TIMELINE
     missing_s = (end - begin) * FRAME_S
-    return back if is_pause and 0 < back and missing_s <= 2 * back + 0.05 else 0.0
+    return back if is_pause and back > 0 and missing_s <= 2 * back + 0.05 else 0.0
 
 
 def excused(hole: Hole, down: Iterable[Down]) -> bool:
