@@ -11,7 +11,8 @@ from pydantic import Field
 
 from bot.phone import calls
 from bot.phone.calls import Registration
-from sessions.api import ERRORS, caller_of
+from sessions import callers
+from sessions.api import ERRORS
 from sessions.callers import identify
 from sessions.errors import VoiceError
 
@@ -47,7 +48,7 @@ class Target(Schema):
 @router.post("", response={201: CallOut, **ERRORS}, summary="Announce a call")
 def register_call(request: HttpRequest, body: NewCall) -> Status[CallOut]:
     """With AUDIOSOCKET_STRICT only announced calls are taken, for ten minutes."""
-    user = caller_of(request).user
+    user = callers.of(request).user
     if user is None:
         message = "Announcing a call needs a sign-in or an API token."
         raise VoiceError("sign_in", message, status=401)
@@ -68,14 +69,14 @@ def register_call(request: HttpRequest, body: NewCall) -> Status[CallOut]:
 
 @router.get("/{uuid}", response={200: CallOut, **ERRORS}, summary="A call")
 def read_call(request: HttpRequest, uuid: UUID) -> CallOut:
-    return _out(calls.for_caller(uuid, user=caller_of(request).user))
+    return _out(calls.for_caller(uuid, user=callers.of(request).user))
 
 
 @router.get("/{uuid}/next", summary="Where the dialplan goes on", response=None)
 def next_of_call(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """`context,extension,priority` as plain text, for `CURL()`; empty when the call is
     simply over."""
-    call = calls.for_caller(uuid, user=caller_of(request).user)
+    call = calls.for_caller(uuid, user=callers.of(request).user)
     return HttpResponse(call.transfer_to, content_type="text/plain; charset=utf-8")
 
 
@@ -84,7 +85,7 @@ def next_of_call(request: HttpRequest, uuid: UUID) -> HttpResponse:
 )
 def transfer_call(request: HttpRequest, uuid: UUID, body: Target) -> CallOut:
     """The line is hung up, and the dialplan asks `next` where to go on."""
-    user = caller_of(request).user
+    user = callers.of(request).user
     calls.for_caller(uuid, user=user)
     calls.ask_transfer(uuid, to=body.to)
     return _out(calls.for_caller(uuid, user=user))

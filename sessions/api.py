@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from channels.db import database_sync_to_async
@@ -18,15 +19,17 @@ from sessions import (
     access,
     addresses,
     audit,
+    callers,
     finish,
     names,
     opening,
     queries,
     recordings,
+    rights,
     wire,
 )
 from sessions.background import spawn
-from sessions.callers import Caller, identify, identify_async, opened_for
+from sessions.callers import identify, identify_async, opened_for
 from sessions.capture.registry import registry
 from sessions.crowd import crowd
 from sessions.errors import SessionEndedError, VoiceError
@@ -112,18 +115,13 @@ class Ended(Schema):
 ERRORS = {401: Error, 403: Error, 404: Error, 409: Error, 422: Error}
 
 
-def caller_of(request: HttpRequest) -> Caller:
-    """Who `identify` found: django-ninja keeps it at the request."""
-    return request.auth  # type: ignore[attr-defined]
-
-
 def _session(request: HttpRequest, public_id: str) -> VoiceSession:
-    caller = caller_of(request)
+    caller = callers.of(request)
     return access.session_for(public_id, user=caller.user, token=caller.token)
 
 
 def _session_to_end(request: HttpRequest, public_id: str) -> VoiceSession:
-    caller = caller_of(request)
+    caller = callers.of(request)
     return access.session_to_manage(public_id, user=caller.user, token=caller.token)
 
 
@@ -147,7 +145,7 @@ def _summary(session: VoiceSession) -> dict[str, Any]:
 
 @router.post("", response={201: CreatedSession, **ERRORS}, summary="Open a session")
 def create_session(request: HttpRequest, body: NewSession) -> Status[dict[str, Any]]:
-    user = caller_of(request).user
+    user = callers.of(request).user
     if user is None:
         message = "Opening a session needs a sign-in or an API token."
         raise VoiceError("sign_in", message, status=401)
@@ -171,7 +169,7 @@ def list_sessions(
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, Field(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
-    user = caller_of(request).user
+    user = callers.of(request).user
     if user is None:
         message = "The list needs a sign-in or an API token."
         raise VoiceError("sign_in", message, status=401)
@@ -249,30 +247,52 @@ async def stream_events(
     session = await database_sync_to_async(opened_for)(request, public_id)
     address = audit.address_of(request)
     crowd.check(address)
+    caller = callers.of(request)
+    until_ended = partial(
+        rights.until_ended, session.public_id, user=caller.user, token=caller.token
+    )
     return StreamingHttpResponse(
-        _server_sent(session.pk, cursor, address),
+        _server_sent(session.pk, cursor, address, until_ended),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _server_sent(session_id: int, after: int, address: str) -> AsyncIterator[str]:
+async def _server_sent(
+    session_id: int,
+    after: int,
+    address: str,
+    until_ended: Callable[[], Coroutine[Any, Any, None]],
+) -> AsyncIterator[str]:
+    """For as long as `until_ended` does not come back: then they may not read on."""
     viewing = registry().viewing(session_id)
     with crowd.inside(address), viewing, readers().reading(session_id):
-        yield "retry: 1000\n\n"
-        async with contextlib.aclosing(_lines(session_id, after)) as lines:
-            async for line in lines:
-                yield line
+        over = spawn(until_ended(), name="sse.rights")
+        try:
+            yield "retry: 1000\n\n"
+            async with contextlib.aclosing(_lines(session_id, after, over)) as lines:
+                async for line in lines:
+                    yield line
+        finally:
+            over.cancel()
 
 
-async def _lines(session_id: int, after: int) -> AsyncGenerator[str, None]:
+async def _lines(
+    session_id: int, after: int, over: asyncio.Task[None]
+) -> AsyncGenerator[str, None]:
     """The feed as lines of an event stream, with a comment where it is quiet."""
     stream = feed().follow(session_id, after=after)
     async with contextlib.aclosing(stream):
         coming = asyncio.ensure_future(anext(stream))
         try:
             while True:
-                done, _ = await asyncio.wait([coming], timeout=KEEP_ALIVE_S)
+                done, _ = await asyncio.wait(
+                    [coming, over],
+                    timeout=KEEP_ALIVE_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if over in done:
+                    return
                 if not done:
                     yield ": keep-alive\n\n"
                     continue

@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from sessions import access, audit, consent, participants, wire
+from sessions import access, audit, consent, participants, rights, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -312,6 +312,7 @@ class LiveConsumer(SessionConsumer):
     """`/session/{id}/live?after=SEQ`: the event log, replayed and then live."""
 
     _pump: asyncio.Task[None] | None = None
+    _rights: asyncio.Task[None] | None = None
 
     async def opened(self) -> None:
         token, after = wire.after_of(self.scope["query_string"])
@@ -325,6 +326,14 @@ class LiveConsumer(SessionConsumer):
         self._messages = Allowance(10.0, READER_MESSAGES_BURST)
         work = self._guarded(self._send_on(session.pk, after))
         self._pump = spawn(work, name="live")
+        self._rights = spawn(self._watch(session, token), name="live.rights")
+
+    async def _watch(self, session: VoiceSession, token: str) -> None:
+        await self._guarded(self._until_ended(session, token))
+
+    async def _until_ended(self, session: VoiceSession, token: str) -> None:
+        await rights.until_ended(session.public_id, user=self.person, token=token)
+        raise access.SessionNotFoundError
 
     async def _send_on(self, session_id: int, after: int) -> None:
         stream = feed().follow(session_id, after=after)
@@ -341,9 +350,9 @@ class LiveConsumer(SessionConsumer):
         await self.answer({"type": "pong"})
 
     async def released(self) -> None:
-        pump = self._pump
-        if pump is not None and pump is not asyncio.current_task():
-            await cancel_and_wait(pump)
+        for task in (self._pump, self._rights):
+            if task is not None and task is not asyncio.current_task():
+                await cancel_and_wait(task)
 
 
 class NowhereConsumer(SessionConsumer):

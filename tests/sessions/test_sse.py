@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
@@ -28,8 +29,18 @@ async def opened() -> Opened:
     return await in_db(an_open_session)()
 
 
-def stream(opened: Opened, *, after: int = 0) -> AsyncGenerator[str, None]:
-    made = api._server_sent(opened.session.pk, after, HERE)
+async def never() -> None:
+    """Whoever reads may do so for ever."""
+    await asyncio.Event().wait()
+
+
+def stream(
+    opened: Opened,
+    *,
+    after: int = 0,
+    until_ended: Callable[[], Coroutine[Any, Any, None]] = never,
+) -> AsyncGenerator[str, None]:
+    made = api._server_sent(opened.session.pk, after, HERE, until_ended)
     assert isinstance(made, AsyncGenerator)
     return made
 
@@ -138,3 +149,18 @@ async def test_a_viewer_keeps_the_session_alive(opened: Opened) -> None:
         await asyncio.sleep(0.02)
     assert await heart() is not None
     await lines.aclose()
+
+
+async def test_whoever_may_not_read_any_more_is_let_go(opened: Opened) -> None:
+    ended = asyncio.Event()
+
+    async def until_ended() -> None:
+        await ended.wait()
+
+    lines = stream(opened, until_ended=until_ended)
+    assert await comes(lines) == "retry: 1000\n\n"
+    await comes(lines)
+    ended.set()
+    with pytest.raises(StopAsyncIteration):
+        await comes(lines)
+    assert nothing_left()
