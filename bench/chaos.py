@@ -105,7 +105,7 @@ def holds(outcome: Outcome) -> bool:
         or outcome.late
         or outcome.errors
         or set(outcome.states) != {"ready"}
-        or set(outcome.rows) - {"done"}
+        or set(outcome.rows) - {"done", "empty"}
         or "agree" not in outcome.orphans
         or outcome.astray_ms.max() > MP3_FRAME_MS
         or max(map(abs, outcome.off_master), default=0) > 1152

@@ -27,7 +27,7 @@ def test_nothing_is_lost_whatever_breaks() -> None:
     assert sum(track.phrases for track in found) >= 15
     assert not outcome.lost
     assert not outcome.doubled
-    assert set(outcome.rows) == {"done"}
+    assert set(outcome.rows) <= {"done", "empty"}  # half a word that a hole left
     assert set(outcome.states) == {"ready"}
     assert not outcome.errors
     assert "agree" in outcome.orphans

@@ -4,7 +4,6 @@ master of it all. Nothing but PostgreSQL, Redis and a bucket is shared."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -18,8 +17,10 @@ from stack import Stack, redis_server
 from talk import RATE, reading, talk, word_errors, words_of
 from test_recording import found_at, recordings, the_master
 
+# Four talk in real time, and stand within milliseconds of each other.
+pytestmark = pytest.mark.alone
+
 APART_S = 0.02
-SOON_S = 20.0
 PEOPLE = ("Ada", "Ben", "Cleo", "Dan")
 """Every other one on the second machine."""
 
@@ -42,7 +43,8 @@ def hosts() -> Iterator[tuple[Stack, Stack]]:
             "S3_SECRET_ACCESS_KEY": "secret",
             "RECORDING_CHUNK_S": "2",
         }
-        one = Stack(programs=("web", "bot", "stt", "media"), **shared)
+        # No bot, and so no reaper that would ring again: each host is rung once.
+        one = Stack(programs=("web", "stt", "media"), **shared)
         one.manage("prepare")
         parts.enter_context(one)
         other = Stack(programs=("web", "stt", "media"), **shared)
@@ -83,9 +85,7 @@ async def test_one_session_lives_on_two_machines(hosts: tuple[Stack, Stack]) -> 
             )
         )
         await viewer.until(lambda v: len(v.lines) >= len(PEOPLE), within_s=60)
-    ended = time.monotonic()
     sound = await asyncio.to_thread(the_master, other, session["id"])
-    assert time.monotonic() - ended < SOON_S, "only the reaper's next ring ended it"
     heard = {line["name"]: line["text"] for line in viewer.lines}
     assert set(heard) == set(PEOPLE)
     for name, phrase in zip(PEOPLE, phrases, strict=True):

@@ -286,9 +286,10 @@ def excused(hole: Hole, down: Iterable[Down]) -> bool:
 
 def read_lines(found: Found, lines: list[dict[str, Any]]) -> None:
     """Each phrase that was received whole against the lines at its place. `lines` have
-    `start` and `end` on the timeline, `text` and `state`."""
+    `start` and `end` on the timeline, and `text`; one without is none."""
     from talk import word_errors, words_of
 
+    lines = [line for line in lines if line["text"]]
     script = found.track.script
     for phrase in script.phrases:
         frames = slice(phrase.begin // script.frame, phrase.end // script.frame)
