@@ -36,7 +36,6 @@ TIMED = (
     "test_recording.py",
     "test_road.py",
     "test_restore.py",
-    "test_chaos.py",
     "test_two_hosts.py",
     "test_draining.py",
     "test_metrics.py",

@@ -233,13 +233,14 @@ def judged(track: Track, takes: Iterable[Take], disturbed: Iterable[Down]) -> Fo
             )
         )
     away = (found.at / TIMELINE - track.captured) * 1000
-    away -= np.nanmedian(away) if len(away) and not np.isnan(away).all() else 0.0
     was_late = np.zeros(len(away), bool)
     for one in disturbed:
         if one.carries == track.road:
             until = one.until + SETTLED_S
             was_late |= (track.captured > one.since - 0.1) & (track.captured < until)
     is_known = ~np.isnan(away)
+    usual = is_known & ~was_late if (is_known & ~was_late).any() else is_known
+    away -= np.median(away[usual]) if usual.any() else 0.0
     found.astray_ms = list(away[is_known & ~was_late])
     found.disturbed_ms = list(away[is_known & was_late])
     return found
