@@ -22,12 +22,10 @@ from stack import free_port, listens, wait_for
 from voiceproject.backup import program
 
 
-@contextlib.contextmanager
-def postgres_server() -> Iterator[str]:
-    """Start PostgreSQL; yields the address of an empty database."""
+def new_cluster(folder: Path) -> tuple[list[str], int, str | None]:
+    """An empty cluster in a folder: how it is started, at which port, and as whom."""
     # It refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="parley-postgres-"))
     if user:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
     port = free_port()
@@ -41,8 +39,16 @@ def postgres_server() -> Iterator[str]:
         timeout=60,
     )
     words = [program("postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
+    return [*words, "-h", "127.0.0.1"], port, user
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[str]:
+    """Start PostgreSQL; yields the address of an empty database."""
+    folder = Path(tempfile.mkdtemp(prefix="parley-postgres-"))
+    words, port, user = new_cluster(folder)
     process = subprocess.Popen(
-        [*words, "-h", "127.0.0.1", "-c", "fsync=off"],
+        [*words, "-c", "fsync=off"],
         user=user,
         cwd=folder,
         stdout=subprocess.DEVNULL,

@@ -261,14 +261,19 @@ def _words(name: str) -> list[str]:
     return [sys.executable if word == "python" else word for word in words]
 
 
+def redis_words(port: int) -> list[str]:
+    """How a Redis is started that keeps nothing."""
+    words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1"]
+    return [*words, "--save", "", "--appendonly", "no"]
+
+
 @contextlib.contextmanager
 def redis_server() -> Iterator[str]:
     """A real Redis on a port of its own; yields its address."""
     port = free_port()
     folder = tempfile.mkdtemp(prefix="parley-redis-")
-    words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1"]
     process = subprocess.Popen(
-        [*words, "--save", "", "--appendonly", "no", "--dir", folder],
+        [*redis_words(port), "--dir", folder],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -37,6 +37,8 @@ QUIET_S = 10.0
 """Behind the last fault people talk on for so long."""
 ORPHANS_AFTER_S = 60.0
 END_S = 600.0
+LOGS = Path("chaos-logs")
+"""Where the processes' logs of the last run are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,6 @@ class Outcome:
     errors: list[dict[str, Any]] = field(default_factory=list)
     orphans: str = ""
     began: float = 0.0
-    log: list[str] = field(default_factory=list)
-    """What was broken, and when: seconds since people began to talk."""
     restarted: list[str] = field(default_factory=list)
     """Processes that ended by themselves, and were started again."""
     late: list[str] = field(default_factory=list)
@@ -182,9 +182,8 @@ async def _break(
         finally:
             outcome.faults[fault.name] += 1
             until = time.monotonic() - began
-            line = f"{begun - began:7.1f} to {until:6.1f} s  {fault.name}"
-            outcome.log.append(line)
-            print(line, flush=True)
+            told = f"{begun - began:7.1f} to {until:6.1f} s  {fault.name}"
+            print(told, flush=True)
         await asyncio.sleep(max(min(begun + share_s - time.monotonic(), 8.0), 0.2))
 
 
@@ -245,7 +244,7 @@ async def _all_ready(town_: Town, outcome: Outcome, over: float) -> None:
 
 
 class Store:
-    """What is in the bucket, past the road."""
+    """What is in the bucket; the road is well again."""
 
     def __init__(self, town_: Town) -> None:
         self._client = boto3.client(
@@ -354,9 +353,6 @@ def chaos(plan: Plan) -> Outcome:
         finally:
             runner.run(discord.__aexit__())
     return outcome
-
-
-LOGS = Path("chaos-logs")
 
 
 def _keep_logs(town_: Town) -> None:

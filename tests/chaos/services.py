@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -15,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from stack import ROOT, free_port, listens, wait_for
-
-from voiceproject.backup import program
+from postgres import new_cluster
+from stack import ROOT, free_port, listens, redis_words, wait_for
 
 BUCKET = "parley"
 
@@ -56,27 +54,13 @@ class Service:
 
 def redis() -> Service:
     port = free_port()
-    words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1"]
-    return Service([*words, "--save", "", "--appendonly", "no"], port)
+    return Service(redis_words(port), port)
 
 
 def postgres(folder: Path) -> Service:
     """What it has said is kept survives its kill: it syncs, as it comes."""
-    user = "postgres" if os.geteuid() == 0 else None
-    if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    data, port = folder / "data", free_port()
-    subprocess.run(
-        [program("initdb"), "-D", data, "-U", "parley", "-A", "trust", "--no-sync"],
-        user=user,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        check=True,
-        timeout=60,
-    )
-    words = [program("postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
-    words += ["-h", "127.0.0.1", "-c", "max_connections=300"]
-    return Service(words, port, user=user)
+    words, port, user = new_cluster(folder)
+    return Service([*words, "-c", "max_connections=300"], port, user=user)
 
 
 def store() -> Service:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 from bad_road import Road, bad_road
 from fakecord.server import FakeDiscord
-from stack import ROOT, Stack, free_port, listens, wait_for
+from stack import PREPARE, ROOT, Stack, free_port, listens, wait_for
 
 from chaos import services
 from chaos.services import BUCKET, Cables, Service
@@ -59,10 +58,9 @@ class Town:
         default_factory=dict
     )
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
-    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
     begun: int = 0
     """Where in the Discord bot's log its last start stands."""
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         """Start one process; comes back at once."""
@@ -133,7 +131,7 @@ class Town:
 
 
 @contextlib.contextmanager
-def town(discord: FakeDiscord, *, disk_mb: int, **env: str) -> Iterator[Town]:
+def town(discord: FakeDiscord, *, disk_mb: int) -> Iterator[Town]:
     """Build it and start everything; at the end everything is gone. Whoever waits until
     it is ready lets the test Discord go on meanwhile."""
     with contextlib.ExitStack() as parts:
@@ -168,7 +166,6 @@ def town(discord: FakeDiscord, *, disk_mb: int, **env: str) -> Iterator[Town]:
             CALL_SILENCE_S="3600",
             VOICE_INACTIVITY_S="3600",
             CONNECTIONS_PER_ADDRESS="1000",
-            **env,
         )
         shutil.rmtree(stack.folder)
         stack.folder = disk
@@ -214,14 +211,5 @@ def _processes(made: Town, ports: dict[str, int], discord: FakeDiscord) -> None:
 
 
 def _prepare(made: Town) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=made.stack.env["S3_ENDPOINT_URL"],
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket=BUCKET)
-    client.close()
-    made.stack.token = made.stack.manage("shell", "-v0", "-c", made.stack._prepared())
-    made.stack.token = made.stack.token.strip()
+    made.stack.manage("prepare")  # the tables, and the bucket
+    made.stack.token = made.stack.manage("shell", "-v0", "-c", PREPARE).strip()

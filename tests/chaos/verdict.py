@@ -9,8 +9,10 @@ from typing import Any
 
 import av
 import numpy as np
+import soxr
 from fakecord.rtp import opus
 from numpy.typing import NDArray
+from talk import word_errors, words_of
 
 from chaos.people import Track
 from chaos.script import FRAME_S, Phrase, Script
@@ -288,8 +290,6 @@ def excused(hole: Hole, down: Iterable[Down]) -> bool:
 def read_lines(found: Found, lines: list[dict[str, Any]]) -> None:
     """Each phrase that was received whole against the lines at its place. `lines` have
     `start` and `end` on the timeline, and `text`; one without is none."""
-    from talk import word_errors, words_of
-
     lines = [line for line in lines if line["text"]]
     script = found.track.script
     for phrase in script.phrases:
@@ -333,8 +333,6 @@ def off_master(found: Found, master: NDArray[np.int16], *, count: int = 8) -> li
     for phrase, begin in whole[:: max(len(whole) // count, 1)]:
         truth = script.pcm[phrase.begin : phrase.end]
         if script.rate != TIMELINE:
-            import soxr
-
             truth = soxr.resample(truth, script.rate, TIMELINE)
         low = max(begin - 2 * MP3_FRAME, 0)
         window = master[low : begin + len(truth) + 2 * MP3_FRAME].astype(np.float32)
@@ -347,21 +345,18 @@ def off_master(found: Found, master: NDArray[np.int16], *, count: int = 8) -> li
 
 DUMP = """
 import json
-from collections import Counter
 from django.db.models import F
-from sessions.models import Participant, Recording, VoiceSession
+from sessions.models import Recording, VoiceSession
 from transcripts.models import Utterance
 print(json.dumps({
     "sessions": [{"pk": one.pk, "public": str(one.public_id),
         "began": one.started_at.timestamp()}
         for one in VoiceSession.objects.all()],
     "recordings": list(Recording.objects.filter(tier__in=("original", "master")).values(
-        "session_id", "tier", "key", "start", "duration", "state", "error",
+        "session_id", "tier", "key", "start", "state",
         name=F("participant__name"))),
-    "states": dict(Counter(Recording.objects.values_list("state", flat=True))),
     "errors": list(Recording.objects.exclude(error="").values("key", "error", "state")),
     "utterances": list(Utterance.objects.values(
         "session_id", "start", "end", "text", "state", name=F("participant__name"))),
-    "people": list(Participant.objects.values("session_id", "name", "key")),
 }))
 """
