@@ -174,7 +174,7 @@ async def broken(phones: Phones) -> Done:
     again = [hiss(1.0, seed=5), at_phone(BROKEN_PHRASES[1]), hiss(5.0, seed=6)]
     await say(done, caller, np.concatenate(again))
     caller.hang_up()
-    await asyncio.to_thread(phones.stack.start, "bot")
+    phones.stack.start("bot")  # on this thread: the kernel ends it with its parent
     return done
 
 

@@ -44,7 +44,7 @@ def machines(request: pytest.FixtureRequest) -> Iterator[list[Stack]]:
             parts.callback(one.stop)
 
 
-def brought_up(machine: Stack, copy: Path, *, token: str) -> None:
+def put_back(machine: Stack, copy: Path, *, token: str) -> None:
     """As docs/operating.md says."""
     shutil.copytree(copy, machine.folder, dirs_exist_ok=True)
     if (dump := copy / DUMP).exists():
@@ -54,9 +54,6 @@ def brought_up(machine: Stack, copy: Path, *, token: str) -> None:
         subprocess.run(words, check=True, capture_output=True, timeout=60)
     machine.manage("migrate", "-v0")
     machine.token = token
-    for name in ALL:
-        machine.start(name)
-    machine.wait_healthy()
 
 
 async def test_it_comes_up_somewhere_else(
@@ -77,7 +74,10 @@ async def test_it_comes_up_somewhere_else(
         print(f"copied in {asyncio.get_running_loop().time() - began:.1f} s: {told}")
         await talking
         token = here.token
-    await asyncio.to_thread(brought_up, there, copy, token=token)
+    await asyncio.to_thread(put_back, there, copy, token=token)
+    for name in ALL:
+        there.start(name)  # on this thread: the kernel ends them with it
+    await asyncio.to_thread(there.wait_healthy)
     path = f"/sessions/{live['id']}"
 
     def is_ready() -> bool:

@@ -5,7 +5,8 @@ A talk in real time leaves a core idle between its frames, and two at once are
 what two cores bear. The third worker is given only files nothing in which is
 timed, and steps back whenever a talk needs the core. A test that is held to
 milliseconds, or to all that a machine can do, is marked ``alone``: while it runs the
-other workers wait.
+other workers wait. So do they while something timed that failed is held once more
+(``repeats``).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import repeats
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 TALKERS = 2
@@ -126,24 +128,59 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return FillingScheduling(config, log)
 
 
+def is_timed(item: pytest.Item) -> bool:
+    """Whether a test talks in real time, or is held to a time."""
+    marks = ("alone", "stack", "browser")
+    marked = any(item.get_closest_marker(mark) for mark in marks)
+    return marked or not is_patient(item.path)
+
+
+class Once:
+    """Runs what is timed, the first time; all else runs as pytest runs it."""
+
+    @staticmethod
+    @pytest.hookimpl
+    def pytest_runtest_protocol(
+        item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        if not is_timed(item) or repeats.is_second(item):
+            return None
+        repeats.run_first(item, nextitem)
+        return True
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # whoever waits has not begun yet
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test that is marked so run alone. Who wants that holds the door, so that
-    nobody begins while it waits for those that have begun."""
-    folder = item.config.cache.mkdir("alone")
-    alone = item.get_closest_marker("alone") is not None
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Run a test, and what is timed and failed again."""
+    alone = item.get_closest_marker("alone") is not None or repeats.is_second(item)
+    with _turn(item.config, alone=alone):
+        done = yield
+    if repeats.is_due(item):
+        repeats.run_again(item, nextitem)
+    return done
+
+
+@contextlib.contextmanager
+def _turn(config: pytest.Config, *, alone: bool) -> Iterator[None]:
+    """Among the workers. Who wants to be alone holds the door, so that nobody begins
+    while it waits for those that have begun."""
+    folder = config.cache.mkdir("alone")
     with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
         fcntl.flock(door, fcntl.LOCK_EX)
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         try:
-            return (yield)
+            yield
         finally:  # a process that was forked from here holds it as well
             fcntl.flock(room, fcntl.LOCK_UN)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A worker that fills steps back, with all that it starts."""
+    config.pluginmanager.register(Once, "once")
+    config.pluginmanager.register(repeats, "repeats")
     if not fills(os.environ.get("PYTEST_XDIST_WORKER")):
         return
     os.nice(NICENESS)

@@ -7,12 +7,17 @@ lets go, and every worker started after it waits for ever.
 A cluster told to stop in the half second in which its only worker is gone (killed, or
 through with its share of tasks) never stops: the queue is full, nobody takes from it,
 and the pusher waits for room before it looks whether to leave.
+
+Nor does one that is told twice (Ctrl-C reaches a whole terminal, and a supervisor
+passes it on): the second signal's handler, run in the midst of the first's, waits for
+the lock that the first one holds.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from queue import Empty
+from types import FrameType
 from typing import Any
 
 import django_q.cluster
@@ -61,7 +66,19 @@ class Sentinel(django_q.cluster.Sentinel):  # type: ignore[misc, unused-ignore]
         super().stop()
 
 
+class Cluster(django_q.cluster.Cluster):  # type: ignore[misc, unused-ignore]
+    """Stops once, however often it is told."""
+
+    _is_told = False
+
+    def sig_handler(self, signum: int, frame: FrameType | None) -> None:
+        if not self._is_told:
+            self._is_told = True
+            super().sig_handler(signum, frame)
+
+
 def install() -> None:
     """Have clusters of this process use it; django-q has no setting for it."""
+    django_q.cluster.Cluster = Cluster
     django_q.cluster.Queue = TaskQueue
     django_q.cluster.Sentinel = Sentinel

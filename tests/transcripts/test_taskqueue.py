@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import django_q.cluster
 import pytest
 
-from transcripts.taskqueue import Sentinel, TaskQueue
+from transcripts.taskqueue import Cluster, Sentinel, TaskQueue
 
 FORK = get_context("fork")
 
@@ -67,7 +67,35 @@ def test_who_waits_for_room_goes_on_when_the_last_worker_is_gone() -> None:
     assert pusher.exitcode == 0
 
 
+@pytest.mark.timeout(40)
+def test_a_cluster_told_twice_stops_once() -> None:
+    cluster = Cluster()
+    try:
+        cluster.sentinel = FORK.Process(target=time.sleep, args=(0,))
+        cluster.sentinel.start()
+        cluster.sentinel.is_alive = lambda: True
+        cluster.stop_event = Interrupted()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert cluster.has_stopped
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Interrupted:
+    """An event in the midst of whose setting, its lock held, another signal comes."""
+
+    def __init__(self) -> None:
+        self._lock = FORK.Lock()
+
+    def set(self) -> None:
+        with self._lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_clusters_use_it() -> None:
+    assert django_q.cluster.Cluster is Cluster
     assert django_q.cluster.Queue is TaskQueue
     assert django_q.cluster.Sentinel is Sentinel
 

@@ -119,8 +119,8 @@ def hurried(in_moto: S3Options, road: Road) -> S3Options:
         in_moto,
         endpoint_url=road.url,
         attempts=1,
-        connect_timeout_s=0.5,
-        read_timeout_s=0.5,
+        connect_timeout_s=2.0,
+        read_timeout_s=2.0,
         slowest_bytes_s=10**6,
     )
 
