@@ -38,7 +38,7 @@ QUIET_S = 10.0
 ORPHANS_AFTER_S = 60.0
 END_S = 600.0
 LOGS = Path("chaos-logs")
-"""Where the processes' logs of the last run are kept."""
+"""Where the processes' logs of the last run are kept, and sound that has holes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,13 +307,26 @@ def _judge(
         ]
         verdict.read_lines(found, lines)
         outcome.found.append(found)
-        outcome.bad_holes += [
-            hole for hole in found.holes if not verdict.excused(hole, town_.down)
-        ]
+        if bad := [h for h in found.holes if not verdict.excused(h, town_.down)]:
+            outcome.bad_holes += bad
+            _keep_takes(found, takes)
         for session in {row["session_id"] for row in mine}:
             if session not in masters:
                 masters[session] = _master(dump, store, session)
             outcome.off_master += verdict.off_master(found, masters[session])
+
+
+def _keep_takes(found: Found, takes: list[Take]) -> None:
+    """What a hole was found in, for whoever looks into it."""
+    LOGS.mkdir(exist_ok=True)
+    kept = {str(n): take.pcm for n, take in enumerate(takes)}
+    np.savez_compressed(
+        LOGS / found.track.script.name,
+        captured=found.track.captured,
+        at=found.at,
+        starts=[take.start for take in takes],
+        **kept,  # type: ignore[arg-type]
+    )
 
 
 def _master(dump: dict[str, Any], store: Store, session: int) -> NDArray[np.int16]:

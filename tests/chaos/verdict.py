@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -98,12 +99,26 @@ def placed(track: Track, takes: Iterable[Take]) -> NDArray[np.float64]:
     """The timeline's place of each frame; NaN where it is nowhere."""
     script = track.script
     at = np.full(script.frames, np.nan)
-    for take in takes:
-        if track.road == "discord":
+    takes = list(takes)
+    if track.road == "discord":
+        for take in takes:
             _place_packets(script, track, take, at)
-        else:
+    else:
+        for take in (*takes, *_seams(script, takes)):
             _place_frames(script, take, at)
     return at
+
+
+def _seams(script: Script, takes: list[Take]) -> Iterator[Take]:
+    """Where one connection's sound ended and the next one's begins: a server that dies
+    may have kept half a frame, and the other half is sent to the next one."""
+    for one, other in pairwise(sorted(takes, key=lambda take: take.start)):
+        if (one.zero, one.rate) != (other.zero, other.rate):
+            continue
+        end = one.pcm[-script.frame + 1 :]
+        start = one.start + (len(one.pcm) - len(end)) * TIMELINE // one.rate
+        pcm = np.concatenate([end, other.pcm[: script.frame - 1]])
+        yield Take(one.zero, start, one.rate, pcm)
 
 
 def _place_frames(script: Script, take: Take, at: NDArray[np.float64]) -> None:
@@ -255,7 +270,7 @@ def _is_correction(at: NDArray[np.float64], begin: int, end: int) -> bool:
         return False
     apart = at[end] - at[begin - 1]  # NaN where either is missing, too
     moved = apart / TIMELINE - (end - begin + 1) * FRAME_S
-    return bool(abs(moved) <= CORRECTION_S)
+    return bool(1 / TIMELINE <= round(abs(moved), 9) <= CORRECTION_S)
 
 
 def _given_back_s(

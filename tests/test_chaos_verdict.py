@@ -1,0 +1,161 @@
+"""The verdict of a run of chaos sees what it is there to see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soxr
+from chaos.people import Track
+from chaos.script import FRAME_S, Pcm, Phrase, Script
+from chaos.town import Down
+from chaos.verdict import (
+    TIMELINE,
+    Found,
+    Hole,
+    Take,
+    excused,
+    judged,
+    off_master,
+    read_lines,
+)
+
+RATE = 16_000
+FRAME = 320
+FRAMES = 500
+BEGAN, ZERO = 1000.0, 990.0
+START = round((BEGAN - ZERO) * TIMELINE)
+PHRASE = Phrase("hello team", 100 * FRAME, 150 * FRAME)
+
+
+@pytest.fixture
+def track() -> Track:
+    random = np.random.default_rng(5)
+    pcm = random.integers(-25, 26, FRAMES * FRAME).astype(np.int16)
+    pcm[PHRASE.begin : PHRASE.end] *= 40
+    made = Track(Script("Page 0", RATE, pcm, (PHRASE,)), "web")
+    made.captured[:] = BEGAN + np.arange(FRAMES) * FRAME_S
+    return made
+
+
+def take(pcm: Pcm, *, start: int = START) -> Take:
+    return Take(ZERO, start, RATE, pcm)
+
+
+def after(samples: int) -> int:
+    """The timeline's place of one of the track's samples."""
+    return START + samples * TIMELINE // RATE
+
+
+def test_what_is_there_whole_has_no_hole(track: Track) -> None:
+    found = judged(track, [take(track.script.pcm)], [])
+    assert not found.holes
+    assert found.at[0] == START
+    assert np.abs(found.astray_ms).max() < 1e-6
+    assert len(found.astray_ms) == FRAMES
+
+
+def test_one_wrong_sample_is_a_hole(track: Track) -> None:
+    heard = track.script.pcm.copy()
+    heard[200 * FRAME + 7] += 1
+    (hole,) = judged(track, [take(heard)], []).holes
+    assert hole.since == BEGAN + 200 * FRAME_S
+    assert hole.seconds == pytest.approx(FRAME_S)
+
+
+def test_a_frame_of_which_two_servers_kept_half_each_is_no_hole(track: Track) -> None:
+    cut = 200 * FRAME + 100
+    one, other = track.script.pcm[:cut], track.script.pcm[cut:]
+    takes = [take(other, start=after(cut)), take(one)]
+    assert not judged(track, takes, []).holes
+    lacking = [take(one), take(other[10:], start=after(cut + 10))]
+    (hole,) = judged(track, lacking, []).holes
+    assert hole.seconds == pytest.approx(FRAME_S)
+
+
+def test_a_track_moved_by_a_few_samples_is_told_apart(track: Track) -> None:
+    cut = 300 * FRAME + 50
+    moved = np.concatenate([track.script.pcm[:cut], track.script.pcm[cut + 80 :]])
+    found = judged(track, [take(moved)], [])
+    assert (found.corrections, found.holes) == (1, [])
+    assert np.abs(found.astray_ms).max() == pytest.approx(5.0)
+
+
+def test_a_pause_made_shorter_is_told_apart_and_speech_is_not(track: Track) -> None:
+    def without(first: int) -> Found:
+        """Half of each of ten frames is dropped."""
+        frames = track.script.pcm.reshape(-1, FRAME)
+        halves = frames[first : first + 10, : FRAME // 2].reshape(-1)
+        parts = [frames[:first].reshape(-1), halves, frames[first + 10 :].reshape(-1)]
+        return judged(track, [take(np.concatenate(parts))], [])
+
+    assert without(300).given_back_s == pytest.approx(0.1)
+    assert not without(300).holes
+    (hole,) = without(120).holes
+    assert hole.seconds == pytest.approx(0.2)
+
+
+def test_what_stands_late_is_astray_unless_its_road_was_slow(track: Track) -> None:
+    cut = 400 * FRAME
+    late = after(cut) + TIMELINE // 5
+    takes = [take(track.script.pcm[:cut]), take(track.script.pcm[cut:], start=late)]
+    assert max(judged(track, takes, []).astray_ms) == pytest.approx(200.0)
+    slow = Down("web-a", "web", BEGAN + 8.0, BEGAN + 9.0)
+    found = judged(track, takes, [slow])
+    assert max(found.astray_ms) == pytest.approx(0.0)
+    assert max(found.disturbed_ms) == pytest.approx(200.0)
+    other = Down("phone-a", "phone", BEGAN + 8.0, BEGAN + 9.0)
+    assert max(judged(track, takes, [other]).astray_ms) == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize(
+    ("hole", "is_excused"),
+    [
+        (Hole("Phone 0", "phone", 10.0, 13.0), True),
+        (Hole("Phone 0", "phone", 10.0, 13.2), False),  # too long
+        (Hole("Phone 0", "phone", 13.1, 13.2), False),  # too late
+        (Hole("Phone 0", "phone", 8.0, 8.9), False),  # too early
+        (Hole("Page 0", "web", 10.0, 10.1), False),  # another road
+    ],
+)
+def test_a_hole_is_excused_where_its_process_was_down(
+    hole: Hole, *, is_excused: bool
+) -> None:
+    down = Down("phone-a", "phone", 10.0, 12.0)
+    assert excused(hole, [down]) is is_excused
+
+
+def line(text: str, first: int, last: int) -> dict[str, object]:
+    return {"text": text, "start": after(first * FRAME), "end": after(last * FRAME)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost", "doubled", "errors"),
+    [
+        ([line("hello team", 100, 150)], 0, 0, 0),
+        ([line("hello", 100, 125), line("team", 126, 150)], 0, 0, 0),
+        ([line("hello steam", 100, 150)], 0, 0, 1),
+        ([], 1, 0, 2),
+        ([line("", 100, 150)], 1, 0, 2),
+        ([line("hello team", 300, 350)], 1, 0, 2),
+        ([line("hello team", 100, 150)] * 2, 0, 1, 2),
+    ],
+)
+def test_a_line_that_is_missing_or_twice_is_seen(
+    track: Track, lines: list[dict[str, object]], lost: int, doubled: int, errors: int
+) -> None:
+    found = judged(track, [take(track.script.pcm)], [])
+    read_lines(found, lines)
+    assert found.phrases == 1
+    assert (len(found.lost), len(found.doubled)) == (lost, doubled)
+    assert found.word_errors == errors
+
+
+@pytest.mark.parametrize("moved", [0, 700, -900])
+def test_a_phrase_that_stands_elsewhere_in_the_master_is_seen(
+    track: Track, moved: int
+) -> None:
+    found = judged(track, [take(track.script.pcm)], [])
+    silence = np.zeros(START + moved, np.int16)
+    sound = soxr.resample(track.script.pcm, RATE, TIMELINE)
+    (apart,) = off_master(found, np.concatenate([silence, sound]))
+    assert abs(apart - moved) <= 1
