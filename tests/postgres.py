@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connections
-from stack import free_port, listens, wait_for
+from stack import free_port, wait_for
 
 from voiceproject.backup import program
 
@@ -54,13 +55,23 @@ def postgres_server() -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    address = f"postgres://parley@127.0.0.1:{port}/postgres"
     try:
-        wait_for("PostgreSQL", lambda: listens(port), within_s=30)
-        yield f"postgres://parley@127.0.0.1:{port}/postgres"
+        wait_for("PostgreSQL", lambda: answers(address), within_s=60)
+        yield address
     finally:
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(address: str) -> bool:
+    """Whether it does: it listens while it still starts up."""
+    try:
+        psycopg.connect(address, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

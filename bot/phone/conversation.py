@@ -369,6 +369,7 @@ class Conversation:
         self._turns.stop()
         await self._tracks.leave()
         self.line.hang_up()
+        await self._log.written()  # what is made of the session begins after this
         if why is not Stop.RESTARTING and self._end is None:
             # Ended elsewhere: a moderator, the API.
             self._end = spawn(self._finished("ended"), name="call.end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,13 @@ class CallLog:
         )
         self.run(lambda: utterances.write(line))
 
+    async def written(self) -> None:
+        """Until all of it so far is written, or a while has gone by."""
+        if self._writer.done():
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._queue.join(), CLOSE_WITHIN_S)
+
     async def close(self) -> None:
         """Write what is left, within a while: the database may be away."""
         self._queue.put_nowait(None)
@@ -67,3 +75,5 @@ class CallLog:
             except Exception:
                 # A line of the log is not worth a call.
                 log.exception("call.not_written", session=self._session_id)
+            finally:
+                self._queue.task_done()

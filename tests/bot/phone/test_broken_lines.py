@@ -53,9 +53,8 @@ async def test_a_call_reset_by_its_network_is_over_when_nobody_dials_again(
 
 
 async def test_a_call_reset_by_its_network_goes_on_when_it_is_dialled_again(
-    ears: Ears, monkeypatch: pytest.MonkeyPatch
+    ears: Ears,
 ) -> None:
-    monkeypatch.setattr(conversation, "BROKEN_S", 0.3)
     call, sound = uuid.uuid4(), noise(0.8)
     async with serving() as server:
         await reset(server, call)

@@ -1,0 +1,565 @@
+"""How many tracks one process on one core carries, by each of the three roads.
+
+The process is the real one (`manage.py runweb`, `runbot --only phone`, `runbot --only
+discord`) and has one core; who talks has the other. Everything that happens to sound
+while people talk happens: it is received, journalled, placed, encoded, voice-detected,
+and becomes rows of utterances; what follows is other processes' work. More and more
+tracks, each with speech for 40 % of the time, until one of these no longer holds:
+
+    lost     frames that were sent and are in nobody's journal (0)
+    delay    of a frame of 20 ms, from when it is due to when it was received: behind
+             its track's most punctual hundredth (p99 below 40 ms)
+
+Beside them: how long a round of the encoders took at most, the core's load, memory. At
+half of what it carries, where the time goes: samples of py-spy, by the file of ours
+that was running or had called what was.
+
+`python bench/load.py` steps all three, each step 15 s. `--source phone` takes one,
+`--seconds 60` makes steps longer, `--redis` is as large installations are. `--soak
+3600 --tracks 100` holds so many for an hour instead, and prints how memory grows: MB an
+hour, by the straight line through its last three quarters (1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+import django
+
+django.setup()
+
+import numpy as np
+from fakecord.entities import TEXT
+from fakecord.server import FakeDiscord
+from numpy.typing import NDArray
+from scene import eventually
+from stack import Stack, free_port, listens, redis_server, wait_for
+from websockets.asyncio.client import ClientConnection, connect
+
+from bench._crowd import Crowd
+from bench.discord_load import KEYS, arrive, begin
+from bench.phone import speech
+from sessions.audio.frames import TIMELINE_RATE
+from sessions.audio.journal import PCM, SOUND, ZEROS, Journal, records
+
+FRAME_S = 0.02
+SLOTS = 20
+"""A frame's time is cut into so many: who talks is spread over them."""
+STEPS = (25, 50, 75, 100, 150, 200, 300, 400, 500)
+LAG_MS = 40.0
+TALK_SHARE = 0.4
+SETTLE_S = 2.0
+"""Of talk that does not count, once everybody is there."""
+TOGETHER = 10
+"""Tracks of one session or channel."""
+PROFILE_S = 8.0
+SOAK_LOOK_S = 10.0
+SLOPE_MB_H = 1.0
+LOOK_S = 5.0
+"""Between two looks at the encoders."""
+UTTERANCES = "from transcripts.models import Utterance as U; print(U.objects.count())"
+STOP_S = 120.0
+"""Until a process that was behind has written everything down."""
+RATE = 8_000
+"""Of what browsers and telephones send here."""
+
+
+class Process(Stack):
+    """One process of an installation, on the first core; this one has the others."""
+
+    def __init__(self, name: str, **env: str) -> None:
+        self._name = name
+        super().__init__(programs=(name,), TTS="none", METRICS_TOKEN="bench", **env)
+
+    def start(self, name: str) -> None:
+        super().start(name)
+        os.sched_setaffinity(self.pid, {0})  # at once: its threads have what it has
+        os.sched_setaffinity(0, set(range(os.cpu_count() or 2)) - {0})
+
+    def wait_healthy(self) -> None:
+        """Who comes sees whether somebody is there."""
+
+    @property
+    def pid(self) -> int:
+        return self.processes[self._name].pid
+
+    def cpu_s(self) -> float:
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        rows = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        (found,) = (row for row in rows if row.startswith("VmRSS"))
+        return int(found.split()[1]) / 1024
+
+    def encoders_s(self) -> float:
+        """What the last round of the encoders took."""
+        rows = self.manage("metrics").splitlines()
+        found = [one.split()[-1] for one in rows if "encoder_lag_seconds" in one]
+        return max((float(one) for one in found if one[0].isdigit()), default=0.0)
+
+
+# --- the three roads ------------------------------------------------------------------
+
+
+class Road:
+    """So many tracks of one kind of source, and what they send."""
+
+    name = ""
+
+    def __init__(self, tracks: int, seconds: float) -> None:
+        self.tracks, self.seconds = tracks, seconds
+        self.sent = 0
+        """Frames of 20 ms."""
+
+    async def prepare(self) -> None:
+        """What the process needs to find when it begins."""
+
+    def process(self, **env: str) -> Process:
+        raise NotImplementedError
+
+    async def gather(self, process: Process) -> None:
+        """Everybody comes in."""
+
+    async def talk(self) -> None:
+        """For `seconds`."""
+
+    async def leave(self) -> None:
+        """Everybody hangs up."""
+
+    async def over(self) -> None:
+        """The process is gone."""
+
+    def due_s(self, key: str, ends_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """When each record of a track was to be sent, given where its sound ends."""
+        return ends_s
+
+
+class Sender:
+    """Frames made ready, one after the other and again from the first."""
+
+    def __init__(self, transport: Any, frames: list[bytes], first: int) -> None:
+        self._transport, self._frames, self._at = transport, frames, first
+
+    def send(self) -> None:
+        self._transport.write(self._frames[self._at])
+        self._at = (self._at + 1) % len(self._frames)
+
+
+async def paced(senders: list[Sender], seconds: float) -> int:
+    """All of them in real time; how many frames went out."""
+    loop, sent = asyncio.get_running_loop(), 0
+    began = loop.time()
+    for turn in range(round(seconds / FRAME_S) * SLOTS):
+        early_s = began + turn * FRAME_S / SLOTS - loop.time()
+        if early_s > 0:
+            await asyncio.sleep(early_s)
+        for sender in senders[turn % SLOTS :: SLOTS]:
+            sender.send()
+            sent += 1
+    return sent
+
+
+def a_minute() -> list[bytes]:
+    """Of somebody's talk, in frames of 20 ms at `RATE`."""
+    sound, step = speech(TALK_SHARE), int(RATE * FRAME_S) * 2
+    return [sound[at : at + step] for at in range(0, len(sound) - step + 1, step)]
+
+
+class Lines(Road):
+    """Tracks that are a connection each, over which PCM goes."""
+
+    async def talk(self) -> None:
+        self.sent += await paced(self._senders, self.seconds)
+
+    async def gather(self, process: Process) -> None:
+        frames = [self.framed(one) for one in a_minute()]
+        dice = np.random.default_rng(1)
+        self._senders = []
+        for number in range(self.tracks):
+            transport = await self.connected(process, number)
+            first = int(dice.integers(len(frames)))
+            self._senders.append(Sender(transport, frames, first))
+
+    def framed(self, payload: bytes) -> bytes:
+        raise NotImplementedError
+
+    async def connected(self, process: Process, number: int) -> Any:
+        raise NotImplementedError
+
+
+class Browsers(Lines):
+    """Microphones, ten to a session."""
+
+    name = "browser"
+
+    async def prepare(self) -> None:
+        self._lines: list[ClientConnection] = []
+        self._readers: list[asyncio.Task[None]] = []
+
+    def process(self, **env: str) -> Process:
+        return Process("web", SESSIONS_PER_USER="1000", **env)
+
+    async def gather(self, process: Process) -> None:
+        await asyncio.to_thread(wait_for, "the web", process.health, within_s=60)
+        await super().gather(process)
+
+    def framed(self, payload: bytes) -> bytes:
+        """A binary frame of RFC 6455, masked with zeros: made once, sent often."""
+        return b"\x82\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
+
+    async def connected(self, process: Process, number: int) -> Any:
+        if number % TOGETHER == 0:
+            self._session = await asyncio.to_thread(process.new_session)
+        url = f"{self._session['audio_url']}&name=P{number}&rate={RATE}&consent=true"
+        line = await connect(url, max_queue=None, open_timeout=20)
+        self._lines.append(line)
+        self._readers.append(asyncio.create_task(_read_all(line)))
+        return line.transport
+
+    async def leave(self) -> None:
+        for line in self._lines:
+            await line.send('{"type": "stop"}')
+        await asyncio.gather(*self._readers)
+
+
+async def _read_all(line: ClientConnection) -> None:
+    async for _ in line:
+        pass
+
+
+class Telephones(Lines):
+    """Calls to which nobody says a word."""
+
+    name = "phone"
+
+    async def prepare(self) -> None:
+        self._port = free_port()
+        self._writers: list[asyncio.StreamWriter] = []
+        self._readers: list[asyncio.Task[None]] = []
+
+    def process(self, **env: str) -> Process:
+        return Process(
+            "bot",
+            AUDIOSOCKET_PORT=str(self._port),
+            AUDIOSOCKET_MAX_CALLS="2000",
+            **env,
+        )
+
+    async def gather(self, process: Process) -> None:
+        there = partial(listens, self._port)
+        await asyncio.to_thread(wait_for, "the phone", there, within_s=60)
+        await super().gather(process)
+
+    def framed(self, payload: bytes) -> bytes:
+        return b"\x10" + len(payload).to_bytes(2, "big") + payload
+
+    async def connected(self, process: Process, number: int) -> Any:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        self._writers.append(writer)
+        self._readers.append(asyncio.create_task(_drained(reader)))
+        await asyncio.sleep(0.05)  # a call costs more to begin than to hold
+        return writer.transport
+
+    async def leave(self) -> None:
+        for writer in self._writers:
+            writer.write(b"\x00\x00\x00")
+            writer.close()
+        await asyncio.gather(*self._readers)
+
+
+async def _drained(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(65536):
+            pass
+
+
+class Members(Road):
+    """Members of Discord, ten to a server, sealed end to end ahead of time."""
+
+    name = "discord"
+
+    async def prepare(self) -> None:
+        self._discord = FakeDiscord()
+        await self._discord.__aenter__()
+        guilds = max(self.tracks // TOGETHER, 1)
+        self._calls = await arrive(self._discord, guilds, self.tracks)
+        self._crowd = Crowd(seconds=self.seconds, share=TALK_SHARE)
+
+    def process(self, **env: str) -> Process:
+        return Process(
+            "bot",
+            DISCORD_TOKEN=self._discord.token,
+            DISCORD_CONNECTOR="fakecord.connector.from_environment",
+            **self._discord.env,
+            **env,
+        )
+
+    async def gather(self, process: Process) -> None:
+        await eventually(lambda: "discord.ready" in process.log("bot"), within_s=60)
+        await begin(self._discord, self._calls, self._crowd)
+
+    async def talk(self) -> None:
+        self.sent += (await self._crowd.speak()).packets
+
+    async def leave(self) -> None:
+        for call in self._calls:
+            text = call.channel(TEXT)
+            await call.people[0].types(text, "record stop", within_s=60)
+
+    async def over(self) -> None:
+        await self._discord.__aexit__()
+
+    def due_s(self, key: str, ends_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        for one in self._crowd.speakers:
+            if key == f"discord:{one.person.id}" and len(one.due_s) == len(ends_s):
+                return np.array(one.due_s)
+        return ends_s[:0]
+
+
+ROADS: dict[str, type[Road]] = {
+    one.name: one for one in (Browsers, Telephones, Members)
+}
+
+
+# --- what the process made of it ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of one step."""
+
+    tracks: int
+    sent: int
+    lost: float
+    delays_ms: NDArray[np.float64]
+    load: float
+    """Of the core."""
+    memory_mb: float
+    encoders_ms: float
+    utterances: int
+
+    @property
+    def p99_ms(self) -> float:
+        return float(np.percentile(self.delays_ms, 99))
+
+    @property
+    def holds(self) -> bool:
+        return self.lost == 0 and self.p99_ms < LAG_MS
+
+    def __str__(self) -> str:
+        late = self.delays_ms
+        return (
+            f"{self.tracks:4} tracks: {self.lost:.0f} of {self.sent} frames lost; "
+            f"delay p50 {np.median(late):.1f}, p99 {self.p99_ms:.1f}, worst "
+            f"{late.max():.0f} ms; encoders' round {self.encoders_ms:.0f} ms; "
+            f"{self.load:.2f} of the core; {self.memory_mb:.0f} MB; "
+            f"{self.utterances} utterances{'' if self.holds else '  (too much)'}"
+        )
+
+
+def read_journals(process: Process, road: Road) -> tuple[float, NDArray[np.float64]]:
+    """Frames that are there, and how late each record came behind the most punctual
+    hundredth of its track's."""
+    keys = json.loads(process.manage("shell", "-v0", "-c", KEYS).strip())
+    kept, late = 0.0, [np.zeros(1)]
+    for path in (process.folder / "spool").glob("*/*/journal"):
+        with path.open("rb") as file:
+            head = Journal(file).head
+            file.seek(0)
+            rows = [one for one in records(file) if one.kind in (SOUND, ZEROS)]
+        at_s = np.array([row.at for row in rows]) / TIMELINE_RATE
+        frames = np.ones(len(rows))
+        if head.codec == PCM:
+            sizes = [
+                len(row.payload)
+                if row.kind == SOUND
+                else int.from_bytes(row.payload, "little")
+                for row in rows
+            ]
+            frames = np.array(sizes) / (2 * head.rate * FRAME_S)
+        kept += frames.sum()
+        due_s = road.due_s(keys[str(head.participant_pk)], frames.cumsum() * FRAME_S)
+        if len(due_s):
+            away = at_s - due_s
+            away -= np.percentile(away, 1)
+            late.append(away[due_s > SETTLE_S])
+    return kept, np.concatenate(late) * 1000
+
+
+# --- steps, a profile, a soak ---------------------------------------------------------
+
+Beside = Callable[[Process], Coroutine[Any, Any, None]]
+"""What is done while they talk; cancelled when they have talked."""
+
+
+async def _conversed(process: Process, road: Road, beside: Beside) -> float:
+    """The core's load while they talked."""
+    await road.gather(process)
+    cpu_s, began = process.cpu_s(), time.monotonic()
+    watching = asyncio.create_task(beside(process))
+    await road.talk()
+    load = (process.cpu_s() - cpu_s) / (time.monotonic() - began)
+    watching.cancel()
+    await asyncio.wait([watching])
+    return load
+
+
+def held(road: Road, beside: Beside, **env: str) -> Found:
+    """Everybody comes, talks and goes, before a process of their own."""
+    rounds: list[float] = []
+
+    async def look(process: Process) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            rounds.append(await asyncio.to_thread(process.encoders_s))
+
+    async def both(process: Process) -> None:
+        await asyncio.gather(look(process), beside(process))
+
+    with asyncio.Runner() as runner:
+        runner.run(road.prepare())
+        process = road.process(**env)
+        with process:
+            try:
+                load = runner.run(_conversed(process, road, both))
+                memory_mb = process.memory_mb()
+                runner.run(road.leave())
+            except BaseException:
+                print(process.logs()[-3000:])
+                raise
+            for name in list(process.processes):
+                process.stop_one(name, within_s=STOP_S)
+            kept, delays = read_journals(process, road)
+            utterances = int(process.manage("shell", "-v0", "-c", UTTERANCES))
+        runner.run(road.over())
+    encoders_ms = 1000 * max(rounds, default=0.0)
+    lost = road.sent - kept
+    return Found(
+        *(road.tracks, road.sent, lost, delays, load, memory_mb),
+        *(encoders_ms, utterances),
+    )
+
+
+async def nothing(process: Process) -> None: ...
+
+
+def climb(kind: type[Road], seconds: float, **env: str) -> int:
+    """More and more of them, until it is too much; how many were not."""
+    print(f"{kind.name}:", flush=True)
+    steps: list[Found] = []
+    for tracks in STEPS:
+        steps.append(held(kind(tracks, SETTLE_S + seconds), nothing, **env))
+        print(f"  {steps[-1]}", flush=True)
+        if not steps[-1].holds:
+            break
+    carried = max((one.tracks for one in steps if one.holds), default=0)
+    each = ""
+    if len(steps) > 1:
+        sizes = [one.memory_mb for one in steps]
+        slope = np.polyfit([one.tracks for one in steps], sizes, 1)[0]
+        each = f"; {slope:.2f} MB a track"
+    print(f"  one core carries {carried}{each}", flush=True)
+    return carried
+
+
+def profile(kind: type[Road], tracks: int, **env: str) -> None:
+    """Where the time goes, by file."""
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+
+        async def record(process: Process) -> None:
+            words = ["py-spy", "record", "--nonblocking", "--format", "raw"]
+            where = ["--full-filenames", "--output", file.name, "--pid"]
+            words = [*words, *where, str(process.pid), "--duration", str(PROFILE_S)]
+            found = Path(sys.executable).parent / words[0]
+            done = await asyncio.create_subprocess_exec(
+                found, *words[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            await done.wait()
+
+        held(kind(tracks, SETTLE_S + 2 * PROFILE_S), record, **env)
+        rows = Path(file.name).read_text().splitlines()
+    counts: Counter[str] = Counter()
+    for row in rows:
+        stack, _, count = row.rpartition(" ")
+        counts[_ours(stack)] += int(count)
+    whole = counts.total()
+    shares = (f"{name} {n / whole:.0%}" for name, n in counts.most_common(12))
+    print(f"  of {tracks} tracks' time: {', '.join(shares)}", flush=True)
+
+
+def _ours(stack: str) -> str:
+    """The innermost file of ours in a stack, or the package at its bottom."""
+    for one in reversed(stack.split(";")):
+        _, _, place = one.rpartition(" (")
+        if f"{ROOT}/" in place and ".venv" not in place:
+            return place.removeprefix(f"{ROOT}/").partition(":")[0]
+    return "asyncio and the server below it"
+
+
+def soak(kind: type[Road], tracks: int, seconds: float, **env: str) -> bool:
+    """So many for so long; whether memory stayed."""
+    looks: list[tuple[float, float]] = []
+
+    async def look(process: Process) -> None:
+        while True:
+            looks.append((time.monotonic(), process.memory_mb()))
+            await asyncio.sleep(SOAK_LOOK_S)
+
+    found = held(kind(tracks, SETTLE_S + seconds), look, **env)
+    print(f"{kind.name}:\n  {found}")
+    at, sizes = np.array(looks[len(looks) // 4 :]).T
+    slope = 3600 * float(np.polyfit(at, sizes, 1)[0])
+    print(
+        f"  memory over {seconds / 60:.0f} minutes: {sizes[0]:.0f} to {sizes[-1]:.0f} "
+        f"MB, {slope:+.2f} MB an hour (target: {SLOPE_MB_H:.0f})"
+    )
+    return found.holds and slope < SLOPE_MB_H
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--source", choices=ROADS, help="one of them alone")
+    asked.add_argument("--seconds", type=float, default=15.0, help="of a step")
+    asked.add_argument("--redis", action="store_true")
+    asked.add_argument("--soak", type=float, help="seconds")
+    asked.add_argument("--tracks", type=int, default=100, help="of the soak")
+    how = asked.parse_args()
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    kinds = [ROADS[how.source]] if how.source else list(ROADS.values())
+    good = True
+    with contextlib.ExitStack() as parts:
+        env = {"REDIS_URL": parts.enter_context(redis_server())} if how.redis else {}
+        for kind in kinds:
+            if how.soak:
+                good &= soak(kind, how.tracks, how.soak, **env)
+            elif carried := climb(kind, how.seconds, **env):
+                profile(kind, max(carried // 2, 1), **env)
+            else:
+                good = False
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
