@@ -32,11 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,298 +47,26 @@ import django
 django.setup()
 
 import numpy as np
-from fakecord.entities import TEXT
-from fakecord.server import FakeDiscord
 from numpy.typing import NDArray
-from scene import eventually
-from stack import Stack, free_port, listens, redis_server, wait_for
-from websockets.asyncio.client import ClientConnection, connect
+from stack import redis_server
 
-from bench._crowd import Crowd
-from bench.discord_load import KEYS, arrive, begin
-from bench.phone import speech
+from bench._roads import FRAME_S, ROADS, Process, Road
+from bench.discord_load import KEYS
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.journal import PCM, SOUND, ZEROS, Journal, records
 
-FRAME_S = 0.02
-SLOTS = 20
-"""A frame's time is cut into so many: who talks is spread over them."""
-STEPS = (25, 50, 75, 100, 150, 200, 300, 400, 500)
+STEPS = (10, 20, 30, 40, 50, 60, 80, 100, 125, 150, 200, 300)
 LAG_MS = 40.0
-TALK_SHARE = 0.4
 SETTLE_S = 2.0
 """Of talk that does not count, once everybody is there."""
-TOGETHER = 10
-"""Tracks of one session or channel."""
 PROFILE_S = 8.0
 SOAK_LOOK_S = 10.0
 SLOPE_MB_H = 1.0
-LOOK_S = 5.0
+LOOK_S = 2.0
 """Between two looks at the encoders."""
 UTTERANCES = "from transcripts.models import Utterance as U; print(U.objects.count())"
 STOP_S = 120.0
 """Until a process that was behind has written everything down."""
-RATE = 8_000
-"""Of what browsers and telephones send here."""
-
-
-class Process(Stack):
-    """One process of an installation, on the first core; this one has the others."""
-
-    def __init__(self, name: str, **env: str) -> None:
-        self._name = name
-        super().__init__(programs=(name,), TTS="none", METRICS_TOKEN="bench", **env)
-
-    def start(self, name: str) -> None:
-        super().start(name)
-        os.sched_setaffinity(self.pid, {0})  # at once: its threads have what it has
-        os.sched_setaffinity(0, set(range(os.cpu_count() or 2)) - {0})
-
-    def wait_healthy(self) -> None:
-        """Who comes sees whether somebody is there."""
-
-    @property
-    def pid(self) -> int:
-        return self.processes[self._name].pid
-
-    def cpu_s(self) -> float:
-        stat = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self) -> float:
-        rows = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        (found,) = (row for row in rows if row.startswith("VmRSS"))
-        return int(found.split()[1]) / 1024
-
-    def encoders_s(self) -> float:
-        """What the last round of the encoders took."""
-        rows = self.manage("metrics").splitlines()
-        found = [one.split()[-1] for one in rows if "encoder_lag_seconds" in one]
-        return max((float(one) for one in found if one[0].isdigit()), default=0.0)
-
-
-# --- the three roads ------------------------------------------------------------------
-
-
-class Road:
-    """So many tracks of one kind of source, and what they send."""
-
-    name = ""
-
-    def __init__(self, tracks: int, seconds: float) -> None:
-        self.tracks, self.seconds = tracks, seconds
-        self.sent = 0
-        """Frames of 20 ms."""
-
-    async def prepare(self) -> None:
-        """What the process needs to find when it begins."""
-
-    def process(self, **env: str) -> Process:
-        raise NotImplementedError
-
-    async def gather(self, process: Process) -> None:
-        """Everybody comes in."""
-
-    async def talk(self) -> None:
-        """For `seconds`."""
-
-    async def leave(self) -> None:
-        """Everybody hangs up."""
-
-    async def over(self) -> None:
-        """The process is gone."""
-
-    def due_s(self, key: str, ends_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """When each record of a track was to be sent, given where its sound ends."""
-        return ends_s
-
-
-class Sender:
-    """Frames made ready, one after the other and again from the first."""
-
-    def __init__(self, transport: Any, frames: list[bytes], first: int) -> None:
-        self._transport, self._frames, self._at = transport, frames, first
-
-    def send(self) -> None:
-        self._transport.write(self._frames[self._at])
-        self._at = (self._at + 1) % len(self._frames)
-
-
-async def paced(senders: list[Sender], seconds: float) -> int:
-    """All of them in real time; how many frames went out."""
-    loop, sent = asyncio.get_running_loop(), 0
-    began = loop.time()
-    for turn in range(round(seconds / FRAME_S) * SLOTS):
-        early_s = began + turn * FRAME_S / SLOTS - loop.time()
-        if early_s > 0:
-            await asyncio.sleep(early_s)
-        for sender in senders[turn % SLOTS :: SLOTS]:
-            sender.send()
-            sent += 1
-    return sent
-
-
-def a_minute() -> list[bytes]:
-    """Of somebody's talk, in frames of 20 ms at `RATE`."""
-    sound, step = speech(TALK_SHARE), int(RATE * FRAME_S) * 2
-    return [sound[at : at + step] for at in range(0, len(sound) - step + 1, step)]
-
-
-class Lines(Road):
-    """Tracks that are a connection each, over which PCM goes."""
-
-    async def talk(self) -> None:
-        self.sent += await paced(self._senders, self.seconds)
-
-    async def gather(self, process: Process) -> None:
-        frames = [self.framed(one) for one in a_minute()]
-        dice = np.random.default_rng(1)
-        self._senders = []
-        for number in range(self.tracks):
-            transport = await self.connected(process, number)
-            first = int(dice.integers(len(frames)))
-            self._senders.append(Sender(transport, frames, first))
-
-    def framed(self, payload: bytes) -> bytes:
-        raise NotImplementedError
-
-    async def connected(self, process: Process, number: int) -> Any:
-        raise NotImplementedError
-
-
-class Browsers(Lines):
-    """Microphones, ten to a session."""
-
-    name = "browser"
-
-    async def prepare(self) -> None:
-        self._lines: list[ClientConnection] = []
-        self._readers: list[asyncio.Task[None]] = []
-
-    def process(self, **env: str) -> Process:
-        return Process("web", SESSIONS_PER_USER="1000", **env)
-
-    async def gather(self, process: Process) -> None:
-        await asyncio.to_thread(wait_for, "the web", process.health, within_s=60)
-        await super().gather(process)
-
-    def framed(self, payload: bytes) -> bytes:
-        """A binary frame of RFC 6455, masked with zeros: made once, sent often."""
-        return b"\x82\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
-
-    async def connected(self, process: Process, number: int) -> Any:
-        if number % TOGETHER == 0:
-            self._session = await asyncio.to_thread(process.new_session)
-        url = f"{self._session['audio_url']}&name=P{number}&rate={RATE}&consent=true"
-        line = await connect(url, max_queue=None, open_timeout=20)
-        self._lines.append(line)
-        self._readers.append(asyncio.create_task(_read_all(line)))
-        return line.transport
-
-    async def leave(self) -> None:
-        for line in self._lines:
-            await line.send('{"type": "stop"}')
-        await asyncio.gather(*self._readers)
-
-
-async def _read_all(line: ClientConnection) -> None:
-    async for _ in line:
-        pass
-
-
-class Telephones(Lines):
-    """Calls to which nobody says a word."""
-
-    name = "phone"
-
-    async def prepare(self) -> None:
-        self._port = free_port()
-        self._writers: list[asyncio.StreamWriter] = []
-        self._readers: list[asyncio.Task[None]] = []
-
-    def process(self, **env: str) -> Process:
-        return Process(
-            "bot",
-            AUDIOSOCKET_PORT=str(self._port),
-            AUDIOSOCKET_MAX_CALLS="2000",
-            **env,
-        )
-
-    async def gather(self, process: Process) -> None:
-        there = partial(listens, self._port)
-        await asyncio.to_thread(wait_for, "the phone", there, within_s=60)
-        await super().gather(process)
-
-    def framed(self, payload: bytes) -> bytes:
-        return b"\x10" + len(payload).to_bytes(2, "big") + payload
-
-    async def connected(self, process: Process, number: int) -> Any:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
-        self._writers.append(writer)
-        self._readers.append(asyncio.create_task(_drained(reader)))
-        await asyncio.sleep(0.05)  # a call costs more to begin than to hold
-        return writer.transport
-
-    async def leave(self) -> None:
-        for writer in self._writers:
-            writer.write(b"\x00\x00\x00")
-            writer.close()
-        await asyncio.gather(*self._readers)
-
-
-async def _drained(reader: asyncio.StreamReader) -> None:
-    with contextlib.suppress(ConnectionError):
-        while await reader.read(65536):
-            pass
-
-
-class Members(Road):
-    """Members of Discord, ten to a server, sealed end to end ahead of time."""
-
-    name = "discord"
-
-    async def prepare(self) -> None:
-        self._discord = FakeDiscord()
-        await self._discord.__aenter__()
-        guilds = max(self.tracks // TOGETHER, 1)
-        self._calls = await arrive(self._discord, guilds, self.tracks)
-        self._crowd = Crowd(seconds=self.seconds, share=TALK_SHARE)
-
-    def process(self, **env: str) -> Process:
-        return Process(
-            "bot",
-            DISCORD_TOKEN=self._discord.token,
-            DISCORD_CONNECTOR="fakecord.connector.from_environment",
-            **self._discord.env,
-            **env,
-        )
-
-    async def gather(self, process: Process) -> None:
-        await eventually(lambda: "discord.ready" in process.log("bot"), within_s=60)
-        await begin(self._discord, self._calls, self._crowd)
-
-    async def talk(self) -> None:
-        self.sent += (await self._crowd.speak()).packets
-
-    async def leave(self) -> None:
-        for call in self._calls:
-            text = call.channel(TEXT)
-            await call.people[0].types(text, "record stop", within_s=60)
-
-    async def over(self) -> None:
-        await self._discord.__aexit__()
-
-    def due_s(self, key: str, ends_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        for one in self._crowd.speakers:
-            if key == f"discord:{one.person.id}" and len(one.due_s) == len(ends_s):
-                return np.array(one.due_s)
-        return ends_s[:0]
-
-
-ROADS: dict[str, type[Road]] = {
-    one.name: one for one in (Browsers, Telephones, Members)
-}
 
 
 # --- what the process made of it ------------------------------------------------------
@@ -354,6 +80,8 @@ class Found:
     sent: int
     lost: float
     delays_ms: NDArray[np.float64]
+    sent_late_ms: float
+    """p99 of who talks."""
     load: float
     """Of the core."""
     memory_mb: float
@@ -373,9 +101,10 @@ class Found:
         return (
             f"{self.tracks:4} tracks: {self.lost:.0f} of {self.sent} frames lost; "
             f"delay p50 {np.median(late):.1f}, p99 {self.p99_ms:.1f}, worst "
-            f"{late.max():.0f} ms; encoders' round {self.encoders_ms:.0f} ms; "
-            f"{self.load:.2f} of the core; {self.memory_mb:.0f} MB; "
-            f"{self.utterances} utterances{'' if self.holds else '  (too much)'}"
+            f"{late.max():.0f} ms (sent late: p99 {self.sent_late_ms:.1f}); encoders' "
+            f"round {self.encoders_ms:.0f} ms; {self.load:.2f} of the core; "
+            f"{self.memory_mb:.0f} MB; {self.utterances} utterances"
+            f"{'' if self.holds else '  (too much)'}"
         )
 
 
@@ -433,7 +162,7 @@ def held(road: Road, beside: Beside, **env: str) -> Found:
     async def look(process: Process) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            rounds.append(await asyncio.to_thread(process.encoders_s))
+            rounds.append(process.encoders_s())
 
     async def both(process: Process) -> None:
         await asyncio.gather(look(process), beside(process))
@@ -455,10 +184,10 @@ def held(road: Road, beside: Beside, **env: str) -> Found:
             utterances = int(process.manage("shell", "-v0", "-c", UTTERANCES))
         runner.run(road.over())
     encoders_ms = 1000 * max(rounds, default=0.0)
-    lost = road.sent - kept
+    sent_late_ms = 1000 * float(np.percentile(road.late_s, 99))
     return Found(
-        *(road.tracks, road.sent, lost, delays, load, memory_mb),
-        *(encoders_ms, utterances),
+        *(road.tracks, road.sent, road.sent - kept, delays, sent_late_ms),
+        *(load, memory_mb, encoders_ms, utterances),
     )
 
 

@@ -450,9 +450,10 @@ if __name__ == "__main__":
         import django
 
         django.setup()
-        from bot.management.commands.runbot import tune
+        from sessions import realtime
 
-        tune()
+        realtime.tune()
+        realtime.keep_connections()
         port = int(words[0])
         match mode.removeprefix("serve-"):
             case "transport":

@@ -11,9 +11,11 @@ import signal
 import socket
 
 import structlog
+from asgiref.sync import sync_to_async
 from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import reactor, twisted_loop
 
+from sessions import realtime
 from sessions.capture.registry import registry
 from voiceproject import sockets, uploads
 from voiceproject.downlinks import PacedServer
@@ -43,8 +45,9 @@ def serve(host: str, port: int) -> None:
         server_name="parley",
         verbosity=0,
         websocket_timeout=WEEK_S,  # a day, Daphne's default, is shorter than some talks
-        ready_callable=_stop_in_order,
+        ready_callable=_begin,
     )
+    realtime.tune()
     log.info("web.started", host=host, port=port)
     server.run()
     log.info("web.stopped")
@@ -61,7 +64,9 @@ def check_free(host: str, port: int) -> None:
             raise PortTakenError(f"{host}:{port} cannot be used: {e.strerror}") from e
 
 
-def _stop_in_order() -> None:
+def _begin() -> None:
+    # Of those whom nobody awaits, asyncio forgets them.
+    _running.add(twisted_loop.create_task(_keep_connection()))
     for number in (signal.SIGINT, signal.SIGTERM):
         twisted_loop.add_signal_handler(number, _begin_to_stop)
 
@@ -69,10 +74,15 @@ def _stop_in_order() -> None:
 def _begin_to_stop() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         twisted_loop.add_signal_handler(number, lambda: None)  # once is enough
-    _stopping.add(twisted_loop.create_task(_stop()))
+    _running.add(twisted_loop.create_task(_stop()))
 
 
-_stopping: set[asyncio.Task[None]] = set()
+_running: set[asyncio.Task[None]] = set()
+
+
+async def _keep_connection() -> None:
+    """Of the one thread in which WebSockets ask the database."""
+    await sync_to_async(realtime.keep_connection)()
 
 
 async def _stop() -> None:
