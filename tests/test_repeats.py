@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import repeats
 
 TESTS = Path(__file__).resolve().parent
 CONFTEST = """
+import repeats
+repeats.PATIENCE_S = -1.0
 from workers import pytest_configure, pytest_runtest_protocol
 """
 TALKS = """
@@ -32,9 +35,12 @@ def test_that_fails_once(talk):
 def test_after_it(talk):
     assert HELD == ["begun", "over", "begun"]
 
-def test_that_always_fails(talk):
+def test_that_fails_twice(talk):
     HELD.append("tried")
     assert HELD.count("tried") == 3
+
+def test_that_always_fails(talk):
+    assert HELD.count("never")
 
 @pytest.fixture
 def leaves_something():
@@ -84,7 +90,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("test_that_stands", ["PASSED"]),
         ("test_that_fails_once", ["REPEATED", "PASSED"]),
         ("test_after_it", ["PASSED"]),
-        ("test_that_always_fails", ["REPEATED", "FAILED"]),
+        ("test_that_fails_twice", ["REPEATED", "REPEATED", "PASSED"]),
+        ("test_that_always_fails", ["REPEATED", "REPEATED", "FAILED"]),
         ("test_whose_end_fails", ["PASSED", "ERROR"]),
         ("test_that_would_pass_the_second_time", ["FAILED"]),
     ],
@@ -95,6 +102,30 @@ def test_what_is_held_again(told: str, name: str, outcomes: list[str]) -> None:
 
 
 def test_it_is_told(told: str) -> None:
-    assert "2 failed, 4 passed, 1 error, 2 repeated" in told.splitlines()[-1]
+    assert "2 failed, 5 passed, 1 error, 5 repeated" in told.splitlines()[-1]
     _, _, why = told.partition("held once more, by itself")
     assert "late the first time" in why
+
+
+@pytest.mark.parametrize(
+    ("sums_s", "waited_s"),
+    [
+        ([1.0, 1.0], [0]),  # nobody has seen it quicker
+        ([1.0, 1.4], [0]),
+        ([1.0, 3.0, 2.0, 1.4], [10]),
+        ([1.0] + [2.0] * 50, [125]),
+    ],
+)
+def test_the_last_time_waits_for_the_machine(
+    tmp_path: Path, sums_s: list[float], waited_s: list[float]
+) -> None:
+    now, left = [0.0], iter(sums_s)
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    repeats.wait_for_pace(tmp_path, clock=lambda: 0.0, sum_s=lambda: next(left))
+    repeats.wait_for_pace(
+        tmp_path, clock=lambda: now[0], sleep=sleep, sum_s=lambda: next(left)
+    )
+    assert now == waited_s

@@ -135,17 +135,17 @@ def is_timed(item: pytest.Item) -> bool:
     return marked or not is_patient(item.path)
 
 
-class Once:
-    """Runs what is timed, the first time; all else runs as pytest runs it."""
+class Timed:
+    """Runs what is timed and may be held again; all else runs as pytest runs it."""
 
     @staticmethod
     @pytest.hookimpl
     def pytest_runtest_protocol(
         item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        if not is_timed(item) or repeats.is_second(item):
+        if not is_timed(item) or repeats.is_last(item):
             return None
-        repeats.run_first(item, nextitem)
+        repeats.run(item, nextitem)
         return True
 
 
@@ -154,8 +154,10 @@ def pytest_runtest_protocol(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
     """Run a test, and what is timed and failed again."""
-    alone = item.get_closest_marker("alone") is not None or repeats.is_second(item)
+    alone = item.get_closest_marker("alone") is not None or repeats.is_again(item)
     with _turn(item.config, alone=alone):
+        if repeats.is_last(item):
+            repeats.wait_for_pace(item.config.cache.mkdir("pace"))
         done = yield
     if repeats.is_due(item):
         repeats.run_again(item, nextitem)
@@ -179,8 +181,9 @@ def _turn(config: pytest.Config, *, alone: bool) -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A worker that fills steps back, with all that it starts."""
-    config.pluginmanager.register(Once, "once")
+    config.pluginmanager.register(Timed, "timed")
     config.pluginmanager.register(repeats, "repeats")
+    repeats.note_pace(config.cache.mkdir("pace"))
     if not fills(os.environ.get("PYTEST_XDIST_WORKER")):
         return
     os.nice(NICENESS)

@@ -26,7 +26,7 @@ async def test_the_last_state_stands_when_the_session_is_finished(
         async with calling(server) as caller:
             await caller.say(noise(0.4), RATE)
             call = await opened(server)
-            for number in range(100):  # a database that is slow
+            for number in range(30):  # a database that is slow
                 call._log.notice("busy", str(number))
         await over(server)
     assert known[-1] == "ended"
