@@ -57,6 +57,7 @@ TIMED = (
     "test_end_races.py",
     "test_screens.py",
     "test_missing_model.py",
+    "test_compose.py",
     "test_crash.py",
     "test_quiet.py",
     "test_downlinks.py",
@@ -69,7 +70,7 @@ TIMED = (
     "test_store.py",
 )
 """What talks in real time or is held to a time, the longest first."""
-TIMED_ROOMS = ("browser", "discord")
+TIMED_ROOMS = ("browser", "discord", "phone")
 """Folders all of which is."""
 PATIENT = (
     "test_bad_road.py",
