@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import uuid
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +20,12 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 from scene import eventually
-from stack import Stack, free_port, listens, wait_for
+from stack import free_port, listens, wait_for
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench._crowd import Crowd
-from bench.discord_load import arrive, begin
+from bench._process import Process
+from bench.discord_load import arrive, begin, on_discord
 from bench.phone import speech
 
 FRAME_S = 0.02
@@ -39,44 +38,20 @@ RATE = 8_000
 """Of what browsers and telephones send here."""
 
 
-class Process(Stack):
-    """One process of an installation, on the first core; this one has the others."""
+class Carrier(Process):
+    """A process that carries tracks on the first core, and counts."""
 
     def __init__(self, name: str, **env: str) -> None:
-        self._name = name
-        super().__init__(programs=(name,), TTS="none", METRICS_TOKEN="bench", **env)
-
-    def start(self, name: str) -> None:
-        super().start(name)
-        os.sched_setaffinity(self.pid, {0})  # at once: its threads have what it has
-        os.sched_setaffinity(0, set(range(os.cpu_count() or 2)) - {0})
-
-    def wait_healthy(self) -> None:
-        """Who comes sees whether somebody is there."""
-
-    @property
-    def pid(self) -> int:
-        return self.processes[self._name].pid
-
-    def cpu_s(self) -> float:
-        stat = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self) -> float:
-        rows = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        (found,) = (row for row in rows if row.startswith("VmRSS"))
-        return int(found.split()[1]) / 1024
+        super().__init__(name, core=0, METRICS_TOKEN="bench", **env)
 
     def encoders_s(self) -> float:
         """What the last round of the encoders took."""
-        found = MultiProcessCollector(CollectorRegistry(), path=str(self._numbers))
+        found = MultiProcessCollector(
+            CollectorRegistry(), path=str(self.folder / "metrics")
+        )
         rows = [row for one in found.collect() for row in one.samples]
         name = "parley_encoder_lag_seconds"
         return max((row.value for row in rows if row.name == name), default=0.0)
-
-    @property
-    def _numbers(self) -> Path:
-        return self.folder / "metrics"
 
 
 class Road:
@@ -94,10 +69,10 @@ class Road:
     async def prepare(self) -> None:
         """What the process needs to find when it begins."""
 
-    def process(self, **env: str) -> Process:
+    def process(self, **env: str) -> Carrier:
         raise NotImplementedError
 
-    async def gather(self, process: Process) -> None:
+    async def gather(self, process: Carrier) -> None:
         """Everybody comes in."""
 
     async def talk(self) -> None:
@@ -152,7 +127,7 @@ class Lines(Road):
         self.late_s = await paced(self._senders, self.seconds)
         self.sent = len(self.late_s)
 
-    async def gather(self, process: Process) -> None:
+    async def gather(self, process: Carrier) -> None:
         frames = [self.framed(one) for one in a_minute()]
         dice = np.random.default_rng(1)
         self._senders = []
@@ -164,7 +139,7 @@ class Lines(Road):
     def framed(self, payload: bytes) -> bytes:
         raise NotImplementedError
 
-    async def connected(self, process: Process, number: int) -> Any:
+    async def connected(self, process: Carrier, number: int) -> Any:
         raise NotImplementedError
 
 
@@ -177,10 +152,10 @@ class Browsers(Lines):
         self._lines: list[ClientConnection] = []
         self._readers: list[asyncio.Task[None]] = []
 
-    def process(self, **env: str) -> Process:
-        return Process("web", SESSIONS_PER_USER="1000", **env)
+    def process(self, **env: str) -> Carrier:
+        return Carrier("web", SESSIONS_PER_USER="1000", **env)
 
-    async def gather(self, process: Process) -> None:
+    async def gather(self, process: Carrier) -> None:
         await asyncio.to_thread(wait_for, "the web", process.health, within_s=60)
         await super().gather(process)
 
@@ -188,7 +163,7 @@ class Browsers(Lines):
         """A binary frame of RFC 6455, masked with zeros: made once, sent often."""
         return b"\x82\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
 
-    async def connected(self, process: Process, number: int) -> Any:
+    async def connected(self, process: Carrier, number: int) -> Any:
         if number % TOGETHER == 0:
             self._session = await asyncio.to_thread(process.new_session)
         url = f"{self._session['audio_url']}&name=P{number}&rate={RATE}&consent=true"
@@ -218,15 +193,15 @@ class Telephones(Lines):
         self._writers: list[asyncio.StreamWriter] = []
         self._readers: list[asyncio.Task[None]] = []
 
-    def process(self, **env: str) -> Process:
-        return Process(
+    def process(self, **env: str) -> Carrier:
+        return Carrier(
             "bot",
             AUDIOSOCKET_PORT=str(self._port),
             AUDIOSOCKET_MAX_CALLS="2000",
             **env,
         )
 
-    async def gather(self, process: Process) -> None:
+    async def gather(self, process: Carrier) -> None:
         there = partial(listens, self._port)
         await asyncio.to_thread(wait_for, "the phone", there, within_s=60)
         await super().gather(process)
@@ -234,7 +209,7 @@ class Telephones(Lines):
     def framed(self, payload: bytes) -> bytes:
         return b"\x10" + len(payload).to_bytes(2, "big") + payload
 
-    async def connected(self, process: Process, number: int) -> Any:
+    async def connected(self, process: Carrier, number: int) -> Any:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
         self._writers.append(writer)
@@ -267,16 +242,10 @@ class Members(Road):
         self._calls = await arrive(self._discord, guilds, self.tracks)
         self._crowd = Crowd(seconds=self.seconds, share=TALK_SHARE)
 
-    def process(self, **env: str) -> Process:
-        return Process(
-            "bot",
-            DISCORD_TOKEN=self._discord.token,
-            DISCORD_CONNECTOR="fakecord.connector.from_environment",
-            **self._discord.env,
-            **env,
-        )
+    def process(self, **env: str) -> Carrier:
+        return Carrier("bot", **on_discord(self._discord), **env)
 
-    async def gather(self, process: Process) -> None:
+    async def gather(self, process: Carrier) -> None:
         await eventually(lambda: "discord.ready" in process.log("bot"), within_s=60)
         await begin(self._discord, self._calls, self._crowd)
 

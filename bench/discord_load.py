@@ -54,9 +54,10 @@ from fakecord.server import FakeDiscord
 from fakecord.voicegateway import HEARTBEAT as VOICE_BEAT
 from fakecord.voicegateway import HEARTBEAT_S as VOICE_BEAT_S
 from scene import eventually
-from stack import Stack, free_port, redis_server
+from stack import free_port, redis_server
 
 from bench._crowd import FRAME_S, Crowd, Sent, Speaker
+from bench._process import Process
 from sessions.audio.journal import Journal
 
 BEAT_S = 5.0
@@ -76,52 +77,28 @@ print(json.dumps(dict(Participant.objects.values_list("pk", "key"))))
 """
 
 
-class Bot(Stack):
+def on_discord(server: FakeDiscord) -> dict[str, str]:
+    """The settings of a bot process that finds the test Discord."""
+    connector = "fakecord.connector.from_environment"
+    token = {"DISCORD_TOKEN": server.token, "DISCORD_CONNECTOR": connector}
+    return token | server.env
+
+
+class Bot(Process):
     """The bot's process alone: nobody looks at pages, nothing is written down."""
 
     def __init__(
         self, server: FakeDiscord, *, core: int | None = None, **env: str
     ) -> None:
         self.health_port = free_port()
-        self._core = core
-        super().__init__(
-            programs=("bot",),
-            DISCORD_TOKEN=server.token,
-            DISCORD_CONNECTOR="fakecord.connector.from_environment",
-            BOT_HEALTH_PORT=str(self.health_port),
-            TTS="none",
-            **server.env,
-            **env,
-        )
-
-    def start(self, name: str) -> None:
-        super().start(name)
-        if self._core is not None:  # at once: its threads have what it has
-            os.sched_setaffinity(self.pid, {self._core})
-            os.sched_setaffinity(0, os.sched_getaffinity(0) - {self._core})
-
-    def wait_healthy(self) -> None:
-        """That is seen in its log."""
-
-    @property
-    def pid(self) -> int:
-        return self.processes["bot"].pid
+        port = {"BOT_HEALTH_PORT": str(self.health_port)}
+        super().__init__("bot", core=core, **port, **on_discord(server), **env)
 
     def state(self) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.health_port}/health"
         with urllib.request.urlopen(url, timeout=20) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
-
-    def cpu_s(self) -> float:
-        stat = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self, which: str) -> float:
-        """`VmRSS` is now, `VmHWM` the most it had."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        (found,) = (line for line in lines if line.startswith(which))
-        return int(found.split()[1]) / 1024
 
     def thrown_away(self, ports: set[int]) -> int:
         """Packets for which its sockets had no room."""
@@ -404,7 +381,7 @@ def main() -> int:
             except BaseException:
                 print(bot.log("bot")[-3000:])
                 raise
-            took_s = bot.stop_one("bot", within_s=STOP_S)
+            took_s = bot.ends(within_s=STOP_S)
             print(f"stopped in {took_s:.1f} s")
             read_recordings(bot, crowd, found)
             holds = report(found, crowd, calls, beats)

@@ -1,10 +1,11 @@
 """How many tracks one process on one core carries, by each of the three roads.
 
-The process is the real one (`manage.py runweb`, `runbot --only phone`, `runbot --only
-discord`) and has one core; who talks has the other. Everything that happens to sound
-while people talk happens: it is received, journalled, placed, encoded, voice-detected,
-and becomes rows of utterances; what follows is other processes' work. More and more
-tracks, each with speech for 40 % of the time, until one of these no longer holds:
+The process is the real one (`manage.py runweb`; `runbot` with telephones alone, or with
+Discord alone) and has one core; who talks has the other. Everything that happens to
+sound while people talk happens: it is received, journalled, placed, encoded,
+voice-detected, and becomes rows of utterances; what follows is other processes' work.
+More and more tracks, each with speech for 40 % of the time, until one of these no
+longer holds:
 
     lost     frames that were sent and are in nobody's journal (0)
     delay    of a frame of 20 ms, from when it is due to when it was received: behind
@@ -51,7 +52,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stack import redis_server
 
-from bench._roads import FRAME_S, ROADS, Process, Road
+from bench._roads import FRAME_S, ROADS, Carrier, Road
 from bench.discord_load import KEYS
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.audio.journal import PCM, SOUND, ZEROS, Journal, records
@@ -122,7 +123,7 @@ class Found:
         )
 
 
-def read_journals(process: Process, road: Road) -> tuple[float, NDArray[np.float64]]:
+def read_journals(process: Carrier, road: Road) -> tuple[float, NDArray[np.float64]]:
     """Frames that are there, and how late each record came behind the most punctual
     hundredth of its track's."""
     keys = json.loads(process.manage("shell", "-v0", "-c", KEYS).strip())
@@ -153,11 +154,11 @@ def read_journals(process: Process, road: Road) -> tuple[float, NDArray[np.float
 
 # --- steps, a profile, a soak ---------------------------------------------------------
 
-Beside = Callable[[Process], Coroutine[Any, Any, None]]
+Beside = Callable[[Carrier], Coroutine[Any, Any, None]]
 """What is done while they talk; cancelled when they have talked."""
 
 
-async def _conversed(process: Process, road: Road, beside: Beside) -> float:
+async def _conversed(process: Carrier, road: Road, beside: Beside) -> float:
     """The core's load while they talked."""
     await road.gather(process)
     cpu_s, began = process.cpu_s(), time.monotonic()
@@ -173,12 +174,12 @@ def held(road: Road, beside: Beside, **env: str) -> Found:
     """Everybody comes, talks and goes, before a process of their own."""
     rounds: list[float] = []
 
-    async def look(process: Process) -> None:
+    async def look(process: Carrier) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             rounds.append(process.encoders_s())
 
-    async def both(process: Process) -> None:
+    async def both(process: Carrier) -> None:
         await asyncio.gather(look(process), beside(process))
 
     with asyncio.Runner() as runner:
@@ -192,8 +193,7 @@ def held(road: Road, beside: Beside, **env: str) -> Found:
             except BaseException:
                 print(process.logs()[-3000:])
                 raise
-            for name in list(process.processes):
-                process.stop_one(name, within_s=STOP_S)
+            process.ends(within_s=STOP_S)
             kept, delays = read_journals(process, road)
             utterances = int(process.manage("shell", "-v0", "-c", UTTERANCES))
         runner.run(road.over())
@@ -205,7 +205,7 @@ def held(road: Road, beside: Beside, **env: str) -> Found:
     )
 
 
-async def nothing(process: Process) -> None: ...
+async def nothing(process: Carrier) -> None: ...
 
 
 def climb(kind: type[Road], seconds: float, **env: str) -> int:
@@ -235,7 +235,7 @@ def profile(kind: type[Road], tracks: int, **env: str) -> None:
     """Where the time goes, by file."""
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
 
-        async def record(process: Process) -> None:
+        async def record(process: Carrier) -> None:
             words = ["py-spy", "record", "--nonblocking", "--format", "raw"]
             where = ["--full-filenames", "--output", file.name, "--pid"]
             words = [*words, *where, str(process.pid), "--duration", str(PROFILE_S)]
@@ -257,7 +257,7 @@ def profile(kind: type[Road], tracks: int, **env: str) -> None:
 
 
 def _ours(stack: str) -> str:
-    """The innermost file of ours in a stack, or the package at its bottom."""
+    """The innermost file of ours in a stack, or a word for all that is not."""
     for one in reversed(stack.split(";")):
         _, _, place = one.rpartition(" (")
         if f"{ROOT}/" in place and ".venv" not in place:
@@ -269,7 +269,7 @@ def soak(kind: type[Road], tracks: int, seconds: float, **env: str) -> bool:
     """So many for so long; whether memory stayed."""
     looks: list[tuple[float, float]] = []
 
-    async def look(process: Process) -> None:
+    async def look(process: Carrier) -> None:
         while True:
             looks.append((time.monotonic(), process.memory_mb()))
             await asyncio.sleep(SOAK_LOOK_S)

@@ -45,6 +45,7 @@ import soxr
 import uvloop
 
 from bench._echo import echoing, nobody_paces
+from bench._process import cpu_s
 
 FRAME_S = 0.020
 FRAME_BYTES = 320
@@ -364,15 +365,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def cpu_s(pid: int) -> float:
+def family_cpu_s(pid: int) -> float:
     """Of a process and its children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _cpu_s(pid) + sum(_cpu_s(int(child)) for child in children)
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return cpu_s(pid) + sum(cpu_s(int(child)) for child in children)
 
 
 def main(seconds: float, **settings: str) -> None:
@@ -382,9 +378,9 @@ def main(seconds: float, **settings: str) -> None:
         for calls in STEPS[kind]:
             port = free_port()
             with serving(kind, port, **settings) as server:
-                before, at = cpu_s(server.pid), time.monotonic()
+                before, at = family_cpu_s(server.pid), time.monotonic()
                 found = asked("generate", port, calls, seconds, EVERY_S[kind])
-                load = (cpu_s(server.pid) - before) / (time.monotonic() - at)
+                load = (family_cpu_s(server.pid) - before) / (time.monotonic() - at)
             holds = found["p99_ms"] < TURNAROUND_MS and not found["lost"]
             held = calls if holds else held
             print(
