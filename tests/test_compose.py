@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
+from moto_server import moto_server
 from postgres import postgres_server
 from stack import MODEL, ROOT, free_port, redis_server, wait_for
 
@@ -208,13 +208,9 @@ def machine() -> Iterator[Machine]:
         subprocess.run(["bash", script, secrets], check=True, timeout=60)
         database = parts.enter_context(postgres_server())
         (secrets / "database_url").write_text(database)
-        buckets = ThreadedMotoServer(port=0, verbose=False)
-        buckets.start()
-        parts.callback(buckets.stop)
-        host, port = buckets.get_host_and_port()
         here = {
             "REDIS_URL": parts.enter_context(redis_server()),
-            "S3_ENDPOINT_URL": f"http://{host}:{port}",
+            "S3_ENDPOINT_URL": parts.enter_context(moto_server()),
         }
         files = {
             variable

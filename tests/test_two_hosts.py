@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
+from moto_server import moto_server
 from postgres import postgres_server
 from speech import voices
 from stack import Stack, redis_server
@@ -29,16 +29,12 @@ PEOPLE = ("Ada", "Ben", "Cleo", "Dan")
 def hosts() -> Iterator[tuple[Stack, Stack]]:
     """Each with its own processes and disk."""
     with ExitStack() as parts:
-        buckets = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        buckets.start()
-        parts.callback(buckets.stop)
-        address, port = buckets.get_host_and_port()
         shared = {
             "SECRET_KEY": "the-same-on-each-of-them-0123456789-0123456789-abcdef",
             "DATABASE_URL": parts.enter_context(postgres_server()),
             "REDIS_URL": parts.enter_context(redis_server()),
             "S3_BUCKET": "parley",
-            "S3_ENDPOINT_URL": f"http://{address}:{port}",
+            "S3_ENDPOINT_URL": parts.enter_context(moto_server()),
             "S3_ACCESS_KEY_ID": "key",
             "S3_SECRET_ACCESS_KEY": "secret",
             "RECORDING_CHUNK_S": "2",

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from bad_road import Road
 from buckets import PART, Making, with_bucket
-from moto.server import ThreadedMotoServer
+from moto_server import moto_server
 from swift_server import Swift, swift_server
 
 from sessions.storage import S3Options, S3Storage
@@ -23,13 +23,8 @@ from sessions.storage import content as contents
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    assert server._server
-    server._server.server_close()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
