@@ -113,6 +113,8 @@ class Conversation:
         self.uuid = answered.call.uuid
         self.line = line
         self.is_over = False
+        self.undecided: asyncio.Task[None] | None = None
+        """Runs while nobody knows whether a call whose line broke goes on elsewhere."""
         self._session = answered.session
         self._tracks = answered.tracks
         self._read_to = answered.read_to
@@ -195,7 +197,7 @@ class Conversation:
             return
         if self.line.is_broken and self._end is None:
             self._leave_to_others()
-            spawn(self._end_unless_taken(), name="call.broken")
+            self.undecided = spawn(self._end_unless_taken(), name="call.broken")
             return
         self._tell(lambda machine, now: machine.hung_up(now))
         self._finish(actions.Reason.CALLER)

@@ -46,6 +46,7 @@ class PhoneServer:
         self._networks = networks(settings.AUDIOSOCKET_ALLOW)
         self._lines: set[Line] = set()
         self._calls: dict[UUID, Conversation] = {}
+        self._undecided: set[asyncio.Task[None]] = set()
         # Each goes with the last who waits for it: strangers' UUIDs do not pile up.
         self._opening: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._servers: list[asyncio.Server] = []
@@ -81,7 +82,8 @@ class PhoneServer:
 
     @property
     def active(self) -> int:
-        return len(self.conversations)
+        """Calls that need this process, among them those whose line has just broken."""
+        return len(self._calls) + len(self._undecided)
 
     def drain(self) -> None:
         """No new calls: Asterisk dials the next server. Those that run go on."""
@@ -163,6 +165,9 @@ class PhoneServer:
     def _forget(self, conversation: Conversation) -> None:
         if self._calls.get(conversation.uuid) is conversation:
             del self._calls[conversation.uuid]
+        if (task := conversation.undecided) is not None and not task.done():
+            self._undecided.add(task)
+            task.add_done_callback(self._undecided.discard)
 
 
 class FullError(VoiceError):

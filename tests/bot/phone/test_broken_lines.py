@@ -13,6 +13,7 @@ from answering import SILENCE, Ears, calling, opened, over, serving
 from channels.db import database_sync_to_async
 from telephone import RATE, noise
 
+from bot.draining import Draining
 from bot.models import Call
 from bot.phone import conversation
 from bot.phone.server import PhoneServer
@@ -67,3 +68,18 @@ async def test_a_call_reset_by_its_network_goes_on_when_it_is_dialled_again(
         await over(server)
     _, ear = ears.of_caller()
     assert np.array_equal(ear.pcm, sound)
+
+
+async def test_a_process_that_is_to_stop_waits_for_who_broke_off(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would end the session of a call that was hung up at its last."""
+    monkeypatch.setattr(conversation, "BROKEN_S", 0.3)
+    async with serving() as server:
+        draining = Draining(within_s=10)
+        draining.ask()
+        await reset(server, uuid.uuid4())
+        await draining.run([server])
+        call = await in_db(lambda: Call.objects.select_related("session").get())()
+    assert call.session is not None
+    assert not call.session.is_open
