@@ -122,6 +122,9 @@ class Recorded:
     async def close(self) -> None:
         return None
 
+    def conclude(self) -> None:
+        return None
+
     def finish(self) -> None:
         self._tape.finish()
         self._diary.close()

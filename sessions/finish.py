@@ -133,14 +133,21 @@ def complete(session_id: int) -> bool:
     """Run the durable steps as far as they go; True when the session is ready."""
     if not VoiceSession.objects.filter(pk=session_id, state=State.FINISHING).exists():
         return False
-    for path in STEPS:
-        if not import_string(path)(session_id):
-            log.info("finish.waiting", session=session_id, step=path)
-            return False
+    if not run_steps(session_id):
+        return False
     if not lifecycle.advance(session_id, State.READY):
         return False
     hosts.ring_others("sessions.tasks.recover", session_id)  # they drop what is stored
     _tell_ready(session_id)
+    return True
+
+
+def run_steps(session_id: int) -> bool:
+    """What stands behind a session's end, as far as it goes; whether all is done."""
+    for path in STEPS:
+        if not import_string(path)(session_id):
+            log.info("finish.waiting", session=session_id, step=path)
+            return False
     return True
 
 

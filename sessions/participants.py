@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 NAME_MAX = 80
 UNKNOWN = "Unknown"
+OURS = "parley"
+"""The key of what we say ourselves, in every session: nobody else has it."""
 STALE_S = 30.0
 """Not renewed for so long (six beats): the process that held the person is dead."""
 

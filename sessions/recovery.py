@@ -186,7 +186,7 @@ def _added(session_id: int) -> bool:
         return False
     if _fragments(session_id) != before:
         recordings.replace_master(session_id)
-    return mixing.master(session_id) and mixing.clear(session_id)
+    return finish.run_steps(session_id)
 
 
 def _fragments(session_id: int) -> set[int]:

@@ -82,7 +82,7 @@ class Listener:
     def __init__(self) -> None:
         self.arrived: list[Frame] = []
         self.heard: list[Placed] = []
-        self.closed = 0
+        self.closed = self.concluded = 0
         self.fails = False
         self.fails_to_close = False
         self.may_close = asyncio.Event()
@@ -102,6 +102,9 @@ class Listener:
 
     def settled(self) -> int | None:
         return None
+
+    def conclude(self) -> None:
+        self.concluded += 1
 
     async def close(self) -> None:
         await self.may_close.wait()

@@ -54,6 +54,9 @@ class Hearing:
         self.wake()
         await self.written
 
+    def conclude(self) -> None:
+        """Nothing: all was written down by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -36,10 +36,10 @@ async def write(found: Found) -> None:
 
 async def record(track: Track, cut: Cut) -> None:
     """Make it a row; as often as it takes while the database is away."""
-    spoken = _spoken(track, cut)
+    said = spoken(track, cut)
     for attempt in itertools.count():
         try:
-            await database_sync_to_async(_record)(track, spoken)
+            await database_sync_to_async(_record)(track, said)
             return
         except Exception as e:
             # A locked or absent database comes back, and those behind us wait for it
@@ -51,7 +51,8 @@ async def record(track: Track, cut: Cut) -> None:
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
 
 
-def _spoken(track: Track, cut: Cut) -> utterances.Spoken:
+def spoken(track: Track, cut: Cut) -> utterances.Spoken:
+    """An utterance of a track, as its row is made."""
     return utterances.Spoken(
         public_id=cut.utterance_id,
         session_id=track.session_id,

@@ -66,6 +66,9 @@ class ToneSink:
     def settled(self) -> None:
         """A tone that is lost with its process is not missed."""
 
+    def conclude(self) -> None:
+        """Nothing: its tones are told."""
+
     async def close(self) -> None:
         self._enqueue(self._slicer.flush())
         self._closing = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from channels.db import database_sync_to_async
 
 from bot.phone.inbound import Inbound, track_rate
-from bot.voice.owntrack import OUR_KEY, OwnTrack, Stopped
+from bot.voice.owntrack import OwnTrack, Stopped
 from sessions import participants
 from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
@@ -46,7 +46,7 @@ class Side(StrEnum):
     """Also what tells the two from others when the call is dialled again."""
 
     CALLER = "caller"
-    US = OUR_KEY
+    US = participants.OURS
 
 
 class CallTracks:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sessions.models import Participant, VoiceSession
 
 OUR_NAME = "Parley"
-OUR_KEY = "parley"
-"""Tells us from others when a conversation is taken up again."""
 
 Stopped = Callable[[Stop], Coroutine[Any, Any, None]]
 
@@ -46,7 +44,10 @@ class OwnTrack:
     def join(self) -> None:
         """We are in the session. Blocks. Raises SessionEndedError."""
         self._person = participants.join(
-            self._session.pk, key=OUR_KEY, name=OUR_NAME, connection=self._connection
+            self._session.pk,
+            key=participants.OURS,
+            name=OUR_NAME,
+            connection=self._connection,
         )
 
     def open(self, rate: int, *, stopped: Stopped) -> Capture:

@@ -15,6 +15,7 @@ read in bounded memory and in time that grows with its length.
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -103,8 +104,17 @@ def placed(number: int, position: int, *, dropped: int) -> bytes:
 
 
 def end() -> bytes:
-    """The connection was closed in order: nothing is missing."""
+    """It is over, and whoever heard it has written down what they heard."""
     return _record(END)
+
+
+def is_concluded(file: BinaryIO) -> bool:
+    """Whether that is the last it says; the file can be sought in."""
+    last = end()
+    if file.seek(0, os.SEEK_END) < len(last):
+        return False
+    file.seek(-len(last), os.SEEK_END)
+    return file.read() == last
 
 
 def _record(
@@ -165,7 +175,6 @@ class Journal:
         if first is None or first.kind != HEAD:
             raise JournalError("This file does not begin as a journal.")
         self.head = _head(first.payload)
-        self.ended = False
         self._behind: int | None = None  # the position behind what was placed last
 
     def placed(self) -> Iterator[Placed]:
@@ -178,7 +187,6 @@ class Journal:
             elif record.kind == PLACED and record.number in waiting:
                 yield from self._unplaced(waiting.before(record.number))
                 yield self._at_its_place(waiting.pop(record.number), record)
-            self.ended = self.ended or record.kind == END
         yield from self._unplaced(waiting.rest())
 
     def _at_its_place(self, heard: Record, record: Record) -> Placed:

@@ -25,6 +25,7 @@ class Audience:
         self._track = track
         self._sinks = sinks
         self._closing: asyncio.Task[None] | None = None
+        self._is_well = True
         self._tally = Tally(track.source)
 
     def arrive(self, frame: Frame) -> None:
@@ -52,6 +53,8 @@ class Audience:
     async def _close_all(self) -> None:
         # At once: nobody's last words wait for a disk that another waits for.
         await asyncio.gather(*map(self._close_one, self._sinks))
+        if self._is_well:
+            self._each("conclude")
         self._tally.close()
         log.info(
             "capture.closed",
@@ -66,11 +69,15 @@ class Audience:
         except Exception:
             # One listener's failure must not cost another its last words.
             log.exception("sink.close_failed", session=self._track.session_id)
+            self._is_well = False
 
-    def _each(self, what: Literal["arrive", "hear"], sound: Frame | Placed) -> None:
+    def _each(
+        self, what: Literal["arrive", "hear", "conclude"], *sound: Frame | Placed
+    ) -> None:
         for sink in self._sinks:
             try:
-                getattr(sink, what)(sound)
+                getattr(sink, what)(*sound)
             except Exception:
                 # A listener that fails loses itself, never the others' sound.
                 log.exception("sink.failed", session=self._track.session_id)
+                self._is_well = False

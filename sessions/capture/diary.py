@@ -7,6 +7,7 @@ written later, in order; nothing is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 
@@ -23,6 +24,18 @@ from sessions.spool import Folder
 log = structlog.get_logger(__name__)
 
 _disk = Outage("the disk of the recordings")
+
+
+def conclude(folder: Folder) -> None:
+    """Say in a journal that is closed: whoever heard it has written down what they
+    heard. Nobody is told where it was dropped meanwhile, or the disk is full: it will
+    be heard again, and nothing comes of that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder.journal, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        try:
+            write(descriptor, journal.end())
+        finally:
+            os.close(descriptor)
 
 
 class Diary:
@@ -59,10 +72,6 @@ class Diary:
 
     def placed(self, number: int, position: int, *, dropped: int) -> None:
         self._write(journal.placed(number, position, dropped=dropped))
-
-    def end(self) -> None:
-        """The connection was closed in order."""
-        self._write(journal.end())
 
     def retry(self) -> None:
         """Write what the disk did not take before."""

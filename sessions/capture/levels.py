@@ -51,6 +51,9 @@ class LevelSink:
     async def close(self) -> None:
         self._meters.remove(self)
 
+    def conclude(self) -> None:
+        """Nothing: a level is not kept."""
+
     def take(self) -> int:
         """dBFS since the last call, from FLOOR_DBFS to 0."""
         mean = self._energy / self._samples if self._samples else 0.0

@@ -22,7 +22,7 @@ from sessions.audio.frames import Frame, Placed
 from sessions.audio.journal import Head
 from sessions.background import spawn
 from sessions.capture.desk import desk
-from sessions.capture.diary import Diary
+from sessions.capture.diary import Diary, conclude
 from sessions.capture.health import Health, Trouble
 from sessions.capture.sinks import Track
 from sessions.capture.tape import Sealed, Tape
@@ -101,11 +101,13 @@ class Recorder:
 
     async def close(self) -> None:
         """The connection has ended: its last chunk is sealed and its journal safe."""
-        self._diary.end()
         self._closing = True
         desk.wake()
         await self._written
         await database_sync_to_async(recordings.ring)(self.track.session_id)
+
+    def conclude(self) -> None:
+        conclude(self._folder)
 
     def work(self) -> bool:
         """At the desk: encode what came; seal what is whole."""

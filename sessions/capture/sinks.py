@@ -70,6 +70,9 @@ class Sink(Protocol):
     async def close(self) -> None:
         """The track has ended: write down what is still open."""
 
+    def conclude(self) -> None:
+        """Every sink of the track has closed, and none had failed."""
+
 
 SinkFactory = Callable[[Track], Sink | None]
 

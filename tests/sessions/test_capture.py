@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -165,3 +166,27 @@ def test_safe_is_what_every_listener_has_settled() -> None:
     assert scene.capture.secured == scene.capture.received
     slow.at = 0
     assert scene.capture.secured == scene.capture.received
+
+
+async def test_a_track_is_concluded_when_everybody_has_closed() -> None:
+    slow, quick = Listener(), Listener()
+    slow.may_close.clear()
+    scene = Scene(slow, quick)
+    closing = asyncio.create_task(scene.capture.close())
+    while not quick.closed:
+        await asyncio.sleep(0)
+    assert not quick.concluded
+    slow.may_close.set()
+    await closing
+    assert (slow.concluded, quick.concluded) == (1, 1)
+
+
+@pytest.mark.parametrize("what", ["fails", "fails_to_close"])
+async def test_a_track_somebody_did_not_hear_out_is_not_concluded(what: str) -> None:
+    broken, good = Listener(), Listener()
+    setattr(broken, what, True)
+    scene = Scene(broken, good)
+    scene.speaks(1.0)
+    await scene.capture.close()
+    assert good.closed
+    assert not good.concluded

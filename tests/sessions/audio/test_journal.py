@@ -46,7 +46,12 @@ def test_what_was_written_comes_back() -> None:
     pieces = list(whole.placed())
     assert [p.position for p in pieces] == [240_000 + n * 960 for n in range(10)]
     assert numbers(pieces) == list(range(10))
-    assert whole.ended
+
+
+def test_it_says_whether_all_of_it_was_heard() -> None:
+    assert journal.is_concluded(io.BytesIO(written()))
+    for data in (written(ended=False), written()[:-1], b"", journal.MARK):
+        assert not journal.is_concluded(io.BytesIO(data))
 
 
 def test_every_torn_end_costs_the_torn_record_and_nothing_else() -> None:
