@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import davey
 import numpy as np
@@ -218,18 +218,25 @@ class Voice:
             now = FIRST_TIMESTAMP + frames * FRAME
             self._timestamp = max(self._timestamp, now)
         made = [self._packet(media, road) for media in (*packets, *tail)]
+        sealed: list[Rtp] = []
         self.sent += packets
         for number, slot in enumerate(road.order(len(made))):
             due = began + number * FRAME_S
             await asyncio.sleep(PAUSE_S if fast else max(due - loop.time(), 0))
+            # Not before: who comes meanwhile has the keys of from then on.
+            sealed += [self._sealed(one, road) for one in made[number : number + 1]]
             for which in slot:
-                self.room.say(self, made[which])
+                self.room.say(self, sealed[which])
 
-    def _packet(self, media: bytes, road: Road) -> Rtp:
+    def _sealed(self, packet: Rtp, road: Road) -> Rtp:
+        media = packet.media
         if self.session is not None and not self.plain and media != SILENCE:
             media = self.session.encrypt_opus(media)
             if road.broken:
                 media = bytes([media[0] ^ 1]) + media[1:]
+        return replace(packet, media=media)
+
+    def _packet(self, media: bytes, road: Road) -> Rtp:
         made = Rtp(
             self._sequence,
             self._timestamp,
