@@ -50,10 +50,13 @@ class Unsealing:
         self._in_a_row = 0
         self._is_told = False
 
-    def opus(self, user: int, media: bytes) -> bytes | None:
-        """The Opus packet that this user sent; None when it does not open."""
+    def opus(self, user: int, media: bytes, *, waited: bool = False) -> bytes | None:
+        """The Opus packet that this user sent; None when it does not open. What has
+        `waited` here may be of the keys before ours: then it says nothing of ours."""
         keys = self._keys()
-        return self._plain(media, keys) or self._opened(user, media, keys.session)
+        return self._plain(media, keys) or self._opened(
+            user, media, keys.session, counts=not waited
+        )
 
     def sender(self, members: Iterable[int], media: bytes) -> tuple[int, bytes] | None:
         """Who of these sent it, and the packet; None for all that names nobody: plain
@@ -81,7 +84,9 @@ class Unsealing:
             return media
         return None
 
-    def _opened(self, user: int, media: bytes, session: Any) -> bytes | None:
+    def _opened(
+        self, user: int, media: bytes, session: Any, *, counts: bool
+    ) -> bytes | None:
         if not session.ready:
             self.counts.unready += 1
             return None
@@ -90,7 +95,7 @@ class Unsealing:
             self._went_well()
             return opus
         self.counts.failed += 1
-        self._in_a_row += 1
+        self._in_a_row += counts
         if self._in_a_row > FAILURES_MAX and not self._is_told:
             self._is_told = True
             self._broken()

@@ -124,13 +124,15 @@ class Receiver:
 
     def _open_waiting(self, user: int, ssrc: int) -> None:
         for waiting, came_s in self._unclaimed.pop(ssrc, ()):
-            self._open(user, waiting, came_s)
+            self._open(user, waiting, came_s, waited=True)
 
-    def _open(self, user: int, media: Media, received_s: float) -> None:
+    def _open(
+        self, user: int, media: Media, received_s: float, *, waited: bool = False
+    ) -> None:
         if not self._may_keep(user):
             self.hearing.heard(user, media.payload, now_s=received_s)
             return
-        opus = self.unsealing.opus(user, media.payload)
+        opus = self.unsealing.opus(user, media.payload, waited=waited)
         if opus is not None:
             self._hand_on(user, media, received_s, opus)
         else:

@@ -19,6 +19,7 @@ from discord_packets import (
 )
 
 from bot.discord.linking.connection import NEEDED
+from bot.discord.dave import FAILURES_MAX
 from bot.discord.receive import UNCLAIMED_MAX, UNCLAIMED_SSRCS, Heard, Receiver
 from bot.discord.rtp import XCHACHA20
 
@@ -45,8 +46,11 @@ class Scene:
             cast("Any", self.connection),
             sink=self.heard.append,
             accepts=lambda user: user not in self.opted_out,
-            broken=lambda: None,
+            broken=self._broke,
         )
+
+    def _broke(self) -> None:
+        self.breaks += 1
 
     def says(self, ssrc: int, media: bytes, *, sequence: int = 1) -> None:
         packet = Packet(media, ssrc=ssrc, sequence=sequence, padding=2, extension=1)
@@ -88,6 +92,21 @@ def test_what_comes_before_the_name_is_kept_for_it() -> None:
     scene.says(1, b"now", sequence=99)
     assert [one.sequence for one in scene.heard] == [*range(5, UNCLAIMED_MAX + 5), 99]
     assert {one.user for one in scene.heard} == {BEN}
+
+
+def test_what_waited_and_does_not_open_is_no_sign_of_broken_keys() -> None:
+    """It was said before we came, to a group without us. Were it taken for one, the
+    group would be asked to take us in anew, and all would be unheard meanwhile."""
+    scene = Scene(Session(BEN))
+    for number in range(UNCLAIMED_MAX):
+        scene.says(1, sealed_media(CLEO, bytes([number])), sequence=number)
+    scene.gateway(5, user_id=str(BEN), ssrc=1)
+    scene.says(1, sealed_media(BEN, b"now"), sequence=99)
+    assert scene.said == [(BEN, b"now")]
+    assert not scene.breaks
+    for number in range(FAILURES_MAX + 1):
+        scene.says(1, sealed_media(CLEO, bytes([number])), sequence=100 + number)
+    assert scene.breaks == 1
 
 
 def test_a_flood_of_strangers_takes_no_memory() -> None:
