@@ -173,8 +173,8 @@ async def test_a_track_is_concluded_when_everybody_has_closed() -> None:
     slow.may_close.clear()
     scene = Scene(slow, quick)
     closing = asyncio.create_task(scene.capture.close())
-    while not quick.closed:
-        await asyncio.sleep(0)  # noqa: ASYNC110 (there is nothing else to wait for)
+    while not quick.closed:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     assert not quick.concluded
     slow.may_close.set()
     await closing

@@ -18,8 +18,8 @@ from discord_packets import (
     sealed_media,
 )
 
-from bot.discord.linking.connection import NEEDED
 from bot.discord.dave import FAILURES_MAX
+from bot.discord.linking.connection import NEEDED
 from bot.discord.receive import UNCLAIMED_MAX, UNCLAIMED_SSRCS, Heard, Receiver
 from bot.discord.rtp import XCHACHA20
 
