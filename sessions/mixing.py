@@ -50,6 +50,11 @@ LOST_AFTER = timedelta(hours=6)
 """A file that no host came up with for so long is called lost."""
 
 
+VAIN = 3
+"""So many files in a row that storage did not take, and it is away: the others wait for
+its return. A file of its own trouble comes behind those that were tried less."""
+
+
 def fragments(session_id: int) -> bool:
     """Make and store a fragment of every connection that this host recorded.
 
@@ -191,8 +196,11 @@ def _fetch_all(chunks: list[Recording], folder: Folder, work: Path) -> None:
 
 def _store(session: VoiceSession) -> bool:
     _note_unnoted(session)
+    in_vain = 0
     for row in recordings.spooled(session.pk):
-        _try_to_store(row)  # each, whatever became of the others
+        in_vain = 0 if _try_to_store(row) else in_vain + 1
+        if in_vain == VAIN:
+            break
     # Asked anew: another host has stored its own meanwhile.
     return not recordings.spooled(session.pk)
 
@@ -216,8 +224,9 @@ def _note_unnoted(session: VoiceSession) -> None:
             )
 
 
-def _try_to_store(row: Recording) -> None:
-    """Store one file; it stays spooled when it should be tried again."""
+def _try_to_store(row: Recording) -> bool:
+    """Store one file; it stays spooled when it should be tried again. False when that
+    is for the storage's sake."""
     path = _path(row)
     if not path.exists():
         # On another host's disk perhaps: wait for that host, but not for ever.
@@ -225,15 +234,17 @@ def _try_to_store(row: Recording) -> None:
         if waited > AWAY_AFTER:
             message = "The file is neither in storage nor on this host."
             recordings.failed(row, message, for_good=waited > LOST_AFTER)
-        return
+        return True
     try:
         recordings.stored(row, storage().put(row.key, path, content_type=_kind(row)))
     except StorageError as e:
         log.warning("recording.not_stored", recording=row.pk, code=e.code)
         recordings.failed(row, e.message, for_good=not e.retryable)
+        return not e.retryable
     except OSError as e:
         log.exception("recording.not_read", recording=row.pk)
         recordings.failed(row, f"Not readable on this host: {e}", for_good=False)
+    return True
 
 
 def _kind(row: Recording) -> str:

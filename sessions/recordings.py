@@ -239,11 +239,13 @@ def failed(row: Recording, error: str, *, for_good: bool) -> None:
 
 
 def spooled(session_id: int) -> list[Recording]:
-    """What storage does not have yet, oldest first."""
+    """What storage does not have yet: what was tried least, then the oldest first."""
     rows = Recording.objects.filter(
         session_id=session_id, state=Recording.State.SPOOLED
     ).exclude(tier=Tier.TRANSCRIPT)  # its row comes after its object
-    return list(rows.select_related("session", "participant").order_by("pk"))
+    return list(
+        rows.select_related("session", "participant").order_by("attempts", "pk")
+    )
 
 
 def given_up(session_id: int) -> list[Recording]:

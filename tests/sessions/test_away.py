@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,3 +168,51 @@ def test_a_sealed_chunk_whose_row_was_never_written_is_stored_all_the_same() -> 
     rows = recordings.of_tier(session.pk, Tier.CHUNK)
     assert {row.key: row.duration for row in rows} == before
     assert {row.state for row in rows} == {"stored"}
+
+
+def test_a_storage_that_is_away_is_not_asked_for_each_of_many_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each question may take half a minute, and a worker has other sessions too."""
+    session = a_session(State.ACTIVE)
+    many_spooled(session, count=10)
+    asked: list[str] = []
+    with monkeypatch.context() as away:
+        away.setattr(LocalStorage, "put", refusing(asked))
+        mixing.store(session.pk)
+        assert len(asked) == mixing.VAIN
+        mixing.store(session.pk)
+    assert len(set(asked)) == 2 * mixing.VAIN  # others, the second time
+    assert mixing.store(session.pk)
+
+
+def test_files_of_their_own_trouble_keep_no_other_from_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = a_session(State.ACTIVE)
+    many_spooled(session, count=10)
+    bad = {row.key for row in recordings.spooled(session.pk)[: mixing.VAIN]}
+    with monkeypatch.context() as away:
+        away.setattr(LocalStorage, "put", refusing([], only=bad))
+        for _ in range(2):
+            assert not mixing.store(session.pk)
+    assert {row.key for row in recordings.spooled(session.pk)} == bad
+
+
+def many_spooled(session: VoiceSession, *, count: int) -> None:
+    """About so many chunks wait on this host's disk."""
+    recorded(session, seconds=float(count), sealed_s=float(count))
+    assert len(recordings.spooled(session.pk)) >= count - 2
+
+
+def refusing(asked: list[str], *, only: set[str] | None = None) -> Any:
+    """A storage's `put` that does not answer: for these keys, or for all."""
+    put = LocalStorage.put
+
+    def attempt(self: LocalStorage, key: str, *rest: Any, **how: Any) -> Any:
+        if only is not None and key not in only:
+            return put(self, key, *rest, **how)
+        asked.append(key)
+        raise UnreachableError("nobody answers")
+
+    return attempt
