@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-AGAIN_S, AGAIN_MAX_S = 1.0, 30.0
+AGAIN_S, AGAIN_MAX_S = 0.2, 30.0
 
 
 async def unbroken(work: Coroutine[Any, Any, T]) -> T:

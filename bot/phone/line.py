@@ -160,7 +160,8 @@ class Line(asyncio.BufferedProtocol):
         if self.is_lost:
             return
         self.is_lost = True
-        self.is_broken = exc is not None
+        was_reset = self._unread is not None and self._unread.was_reset()
+        self.is_broken = exc is not None or was_reset
         self._let_go()
         self._rest = self._unread.read() if self._unread is not None else b""
         self._lost(self)

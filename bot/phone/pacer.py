@@ -21,6 +21,7 @@ import socket
 import time
 from collections import deque
 
+from bot.phone import resets
 from bot.phone.lane import Lane, Socket
 from bot.phone.orders import (
     END,
@@ -45,6 +46,22 @@ SLICE_NS = 100_000
 """The shortest time slice that Linux gives (6.12): who asks for little at a time is let
 in at once. On two full cores it makes the difference between 200 ms and 5."""
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+
+
+class Wire:
+    """A line's socket, which never blocks; who reads it is told of its reset."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.close = sock.close
+        sock.settimeout(0)
+
+    def send(self, data: bytes, /) -> int:
+        try:
+            return self._sock.send(data)
+        except ConnectionResetError:
+            resets.mark(self._sock)
+            raise
 
 
 class Pacer:
@@ -136,10 +153,8 @@ def _obeyed(pacer: Pacer, control: socket.socket) -> bool:
             data, fds, _, _ = socket.recv_fds(control, LARGEST + 16, 1)
             if not data:
                 return False
-            sock = socket.socket(fileno=fds[0]) if fds else None
-            if sock is not None:
-                sock.settimeout(0)
-            pacer.obey(data, sock, now=time.monotonic())
+            wire = Wire(socket.socket(fileno=fds[0])) if fds else None
+            pacer.obey(data, wire, now=time.monotonic())
     except BlockingIOError:
         pass
     except ConnectionError:

@@ -11,6 +11,8 @@ import errno
 import os
 import socket
 
+from bot.phone import resets
+
 PIECE_BYTES = 1024 * 1024
 
 
@@ -30,6 +32,12 @@ class Unread:
             while data := sock.recv(PIECE_BYTES):
                 unread += data
         return bytes(unread)
+
+    def was_reset(self) -> bool:
+        """Whether somebody who shares it has met its reset."""
+        with contextlib.suppress(OSError), self._socket() as sock:
+            return resets.is_marked(sock)
+        return False
 
     def cut(self) -> None:
         """Cut the connection, from any thread."""

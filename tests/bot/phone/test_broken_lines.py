@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import uuid
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from telephone import RATE, noise
 from bot.draining import Draining
 from bot.models import Call
 from bot.phone import conversation
+from bot.phone.pacer import Wire
 from bot.phone.server import PhoneServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
@@ -23,15 +26,21 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 in_db = database_sync_to_async
 
 
-async def reset(server: PhoneServer, call: uuid.UUID) -> None:
-    """A call whose network resets it."""
+async def reset(
+    server: PhoneServer, call: uuid.UUID, *, met: Callable[[int], None] = lambda _: None
+) -> None:
+    """A call whose network resets it. `met`, with our socket's number, before the event
+    loop has seen it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"\x01\x00\x10" + call.bytes + SILENCE * 10)
     await reader.readexactly(len(SILENCE) * 3)
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    await opened(server)
+    line = (await opened(server)).line
+    assert line._transport is not None
+    number = line._transport.get_extra_info("socket").fileno()
     writer.transport.abort()
+    asyncio.get_running_loop().call_soon(met, number)  # when it has gone
     await over(server)
 
 
@@ -68,6 +77,23 @@ async def test_a_call_reset_by_its_network_goes_on_when_it_is_dialled_again(
         await over(server)
     _, ear = ears.of_caller()
     assert np.array_equal(ear.pcm, sound)
+
+
+async def test_a_reset_that_the_pacer_has_met_is_no_hang_up(ears: Ears) -> None:
+    """Linux tells it to the first who sends or reads."""
+
+    def sends(number: int) -> None:
+        wire = Wire(socket.socket(fileno=os.dup(number)))
+        with pytest.raises(ConnectionResetError):
+            wire.send(SILENCE)
+        wire.close()
+
+    async with serving() as server:
+        await reset(server, uuid.uuid4(), met=sends)
+        row = await in_db(lambda: Call.objects.select_related("session").get())()
+        assert row.ended_at is None
+        assert row.session is not None
+        assert row.session.is_open
 
 
 async def test_a_process_that_is_to_stop_waits_for_who_broke_off(
