@@ -8,9 +8,10 @@ down; S3 refuses, hangs and breaks off; the disk is full; the clock jumps; clien
 at ten times the speed, at half of it, in bursts, and garbage. People talk on: pages
 come back at the next node, telephones are dialled again, members of Discord just speak.
 
-    holes       what was sent and stands nowhere, but for pauses that were made shorter
-                to take back a gap: that is told apart. Only where the process that
-                carried it was down, or its cable, and at most 1.0 s longer than that
+    holes       what was sent and stands nowhere. Only where the process that carried it
+                was down, or its cable, and at most 1.0 s longer than that. Told apart:
+                samples left out of pauses, where clocks do not run alike or a gap was
+                taken back; in speech 30 ms in one place at most
     astray      how far each 20 ms stands from where it was captured, by its own track;
                 apart: what came late, on a road that was slow, cut or held, and the 8 s
                 behind that, until a pause shows that nothing was missing
@@ -71,9 +72,9 @@ def report(outcome: Outcome) -> bool:
         print(f"    {hole.name}: {hole.seconds:.2f} s, {at:.1f} s in")
     off = np.abs(outcome.off_master or [0])
     late = outcome.disturbed_ms
-    back = sum(track.given_back_s for track in found)
+    shorter = sum(track.shortened_s for track in found)
     print(
-        f"pauses made shorter, where late sound had been given a gap: {back:.2f} s\n"
+        f"left out of pauses, to be in time: {shorter:.2f} s\n"
         f"came late, or just behind that: {len(late) - 1} frames, astray p99 "
         f"{np.percentile(late, 99):.1f}, at most {late.max():.1f} ms"
     )

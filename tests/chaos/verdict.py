@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from talk import word_errors, words_of
 
 from chaos.people import Track
-from chaos.script import FRAME_S, Phrase, Script
+from chaos.script import FRAME_S, Pcm, Phrase, Script
 from chaos.town import Down
 
 TIMELINE = 48_000
 MP3_FRAME = 1152
+SIDES: tuple[Literal["left"], Literal["right"]] = "left", "right"
 KEY = 8
 """Samples by which a frame is looked up; the rest of it is compared."""
 ALIKE = 0.6
@@ -29,8 +30,8 @@ LOUD = 200.0
 """Root mean square from which a packet of speech is told from another."""
 SETTLED_S = 8.0
 """Sound that came late is told from sound that was never sent in the next pause."""
-CORRECTED, CORRECTION_S = 2, 0.03
-"""Frames in which a track is moved, and by how much at most: `sessions.audio.drift`."""
+CORRECTION_S = 0.03
+"""By how much a track may be moved in the midst of speech: `sessions.audio.drift`."""
 MAY_S = 1.0
 """What a hole may be longer than the time for which nobody was there."""
 
@@ -73,10 +74,11 @@ class Found:
     """The same of those that came late, and of the next `SETTLED_S`."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
-    given_back_s: float = 0.0
-    """By how much its pauses were shortened: see `_given_back_s`."""
+    shortened_s: float = 0.0
+    """By how much it was made shorter, nearly all in pauses: its clock and ours do not
+    run alike, or sound that came late had been given a gap."""
     corrections: int = 0
-    """How often its track was moved by a few milliseconds, in a pause."""
+    """In how many places."""
     phrases: int = 0
     word_errors: int = 0
     words: int = 0
@@ -95,18 +97,29 @@ def decoded(data: bytes) -> tuple[int, NDArray[np.int16]]:
 # --- where each frame stands ----------------------------------------------------------
 
 
-def placed(track: Track, takes: Iterable[Take]) -> NDArray[np.float64]:
-    """The timeline's place of each frame; NaN where it is nowhere."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Of each frame: its place on the timeline, NaN where it is nowhere; and how many
+    of its samples were left out there."""
+
+    at: NDArray[np.float64]
+    left_out: NDArray[np.int64]
+
+
+def placed(track: Track, takes: Iterable[Take]) -> Places:
+    """Where each frame stands."""
     script = track.script
-    at = np.full(script.frames, np.nan)
+    found = Places(np.full(script.frames, np.nan), np.zeros(script.frames, np.int64))
     takes = list(takes)
     if track.road == "discord":
         for take in takes:
-            _place_packets(script, track, take, at)
-    else:
-        for take in (*takes, *_seams(script, takes)):
-            _place_frames(script, take, at)
-    return at
+            _place_packets(script, track, take, found.at)
+        return found
+    for take in (*takes, *_seams(script, takes)):
+        _place_frames(script, take, found.at)
+    for take in takes:
+        _place_parts(script, take, found)
+    return found
 
 
 def _seams(script: Script, takes: list[Take]) -> Iterator[Take]:
@@ -138,6 +151,82 @@ def _place_frames(script: Script, take: Take, at: NDArray[np.float64]) -> None:
                 at[number] = take.start + begin * TIMELINE / take.rate
                 break
             place += 1
+
+
+def _place_parts(script: Script, take: Take, found: Places) -> None:
+    """Frames in which the track was moved: all of it is there, but for exactly as many
+    samples as what follows stands earlier, or with a gap in between."""
+    size, scale = script.frame, TIMELINE // take.rate
+    if len(take.pcm) < size:
+        return
+    frames, at = script.pcm.reshape(-1, size), found.at
+    where = _keys(take.pcm)
+    order = np.argsort(where, kind="stable")
+    where = where[order]
+    missing = np.flatnonzero(np.isnan(at))
+    # Forwards, then backwards: what is known of one frame helps with its next.
+    for number in (*missing, *missing[::-1]):
+        if not np.isnan(at[number]):
+            continue
+        frame = frames[number]
+        lines = {
+            _line(at[other], take, scale) + (number - other) * size
+            for other in (number - 1, number + 1)
+            if 0 <= other < len(at)
+        }
+        for offset in (*range(0, size, size // 4), size - KEY):
+            key = _keys(frame[offset : offset + KEY])[0]
+            low, high = (np.searchsorted(where, key, side) for side in SIDES)
+            lines |= {int(place) - offset for place in order[low:high]}
+        best = _moved(frame, take.pcm, lines, most=size // 2)
+        if best is not None:
+            at[number] = take.start + best[0] * scale
+            found.left_out[number] = best[1]
+    for begin, end in _runs(np.isnan(at)):  # moved where one ends and the next begins
+        if begin and end < len(at) and end - begin == 2:
+            lines = {
+                _line(at[begin - 1], take, scale) + size,
+                _line(at[end], take, scale) - 2 * size,
+            }
+            both = frames[begin:end].reshape(-1)
+            if best := _moved(both, take.pcm, lines, most=size // 2):
+                at[begin:end] = take.start + (best[0] + np.arange(2) * size) * scale
+                found.left_out[begin] = best[1]
+
+
+def _line(at: float, take: Take, scale: int) -> int:
+    """Where in the take something of the timeline stands."""
+    return -(10**9) if np.isnan(at) else round((at - take.start) / scale)
+
+
+def _moved(
+    frame: Pcm, pcm: Pcm, lines: Iterable[int], *, most: int
+) -> tuple[int, int] | None:
+    """Where a frame's end says that it stands, and how many samples are left out of it,
+    `most` at most, if its beginning stands on one of the lines and all that follows on
+    another."""
+    size, lines = len(frame), [line for line in lines if line >= 0]
+    alike = {
+        line: pcm[line : line + size] == frame[: len(pcm[line : line + size])]
+        for line in lines
+    }
+    heads = {line: _leading(one) for line, one in alike.items()}
+    tails = {
+        line: _leading(one[::-1]) if len(one) == size else 0
+        for line, one in alike.items()
+    }
+    for head in lines:
+        for tail in lines:
+            left_out = max(head - tail, 0)
+            has_moved = 0 < left_out <= most or head < tail
+            if has_moved and heads[head] + tails[tail] >= size - left_out:
+                return tail, left_out
+    return None
+
+
+def _leading(alike: NDArray[np.bool_]) -> int:
+    """How many hold before the first that does not."""
+    return len(alike) if alike.all() else int(np.argmin(alike))
 
 
 def _keys(pcm: NDArray[np.int16]) -> NDArray[np.uint64]:
@@ -230,17 +319,17 @@ def _likeness(a: NDArray[np.int16], b: NDArray[np.int16]) -> float:
 
 def judged(track: Track, takes: Iterable[Take], disturbed: Iterable[Down]) -> Found:
     """Its holes, and how far its frames are from their places."""
-    found = Found(track, placed(track, takes))
+    places = placed(track, takes)
+    found = Found(track, places.at)
+    left_out_s = places.left_out / track.script.rate
+    for begin, end in _runs((places.left_out > 0) & _speaks(track.script)):
+        if left_out_s[begin:end].sum() > CORRECTION_S:
+            found.at[begin:end] = np.nan
+            left_out_s[begin:end] = 0
+    found.shortened_s = float(left_out_s.sum())
+    found.corrections = len(_runs(left_out_s > 0))
     sent = ~np.isnan(track.captured)
-    missing = sent & np.isnan(found.at)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], missing, [0]])))
-    for begin, end in edges.reshape(-1, 2):
-        if _is_correction(found.at, begin, end):
-            found.corrections += 1
-            continue
-        if given_back := _given_back_s(track.script, found.at, begin, end):
-            found.given_back_s += given_back
-            continue
+    for begin, end in _runs(sent & np.isnan(found.at)):
         found.holes.append(
             Hole(
                 track.script.name,
@@ -263,29 +352,18 @@ def judged(track: Track, takes: Iterable[Take], disturbed: Iterable[Down]) -> Fo
     return found
 
 
-def _is_correction(at: NDArray[np.float64], begin: int, end: int) -> bool:
-    """Whether these few frames were found in part: their track was moved there by a
-    few milliseconds, for its clock and ours do not run alike, or seemed not to."""
-    if end - begin > CORRECTED or begin == 0 or end == len(at):
-        return False
-    apart = at[end] - at[begin - 1]  # NaN where either is missing, too
-    moved = apart / TIMELINE - (end - begin + 1) * FRAME_S
-    return bool(1 / TIMELINE <= round(abs(moved), 9) <= CORRECTION_S)
+def _speaks(script: Script) -> NDArray[np.bool_]:
+    """Of each frame: whether anything of it belongs to a phrase."""
+    found = np.zeros(script.frames, bool)
+    for phrase in script.phrases:
+        found[phrase.begin // script.frame : -(-phrase.end // script.frame)] = True
+    return found
 
 
-def _given_back_s(
-    script: Script, at: NDArray[np.float64], begin: int, end: int
-) -> float:
-    """How much shorter a pause was made here, if that is what these frames were: in it
-    half of each was dropped, and what follows stands earlier by that. So it goes when
-    sound had come late, as if some were missing, and was in time again."""
-    if begin == 0 or end == len(at):
-        return 0.0
-    first, last = begin * script.frame, end * script.frame
-    is_pause = not any(one.begin < last and one.end > first for one in script.phrases)
-    back = (end - begin + 1) * FRAME_S - float(at[end] - at[begin - 1]) / TIMELINE
-    missing_s = (end - begin) * FRAME_S
-    return back if is_pause and back > 0 and missing_s <= 2 * back + 0.05 else 0.0
+def _runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where it holds: from and to, `to` past the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
+    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
 
 
 def excused(hole: Hole, down: Iterable[Down]) -> bool:
