@@ -13,6 +13,7 @@ from chaos.verdict import (
     Found,
     Hole,
     Take,
+    as_decoded,
     excused,
     judged,
     off_master,
@@ -119,6 +120,32 @@ def test_what_stands_late_is_astray_unless_its_road_was_slow(track: Track) -> No
     assert max(found.disturbed_ms) == pytest.approx(200.0)
     other = Down("phone-a", "phone", BEGAN + 8.0, BEGAN + 9.0)
     assert max(judged(track, takes, [other]).astray_ms) == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize(("apart_s", "holes"), [(0.08, 0), (0.6, 1)])
+def test_a_spurt_that_was_interrupted_is_found_in_two_parts(
+    apart_s: float, holes: int
+) -> None:
+    """Opus keeps no samples: each part is known by its likeness, where it may stand."""
+    size, first, count = 960, 50, 60
+    random = np.random.default_rng(6)
+    pcm = np.zeros(150 * size, np.int16)
+    phrase = Phrase("hello", first * size, (first + count) * size)
+    loud = random.normal(0, 3000, count * size)
+    pcm[phrase.begin : phrase.end] = np.convolve(loud, np.ones(20) / 5, "same")
+    track = Track(Script("Member 0", TIMELINE, pcm, (phrase,)), "discord")
+    frames = np.arange(first, first + count)
+    track.captured[frames] = BEGAN + frames * FRAME_S
+    truth = as_decoded(track.script, phrase)
+    silence = np.zeros(round(apart_s * TIMELINE), np.int16)
+    heard = np.concatenate(
+        [pcm[: phrase.begin], truth[: 20 * size], silence, truth[20 * size :]]
+    )
+    heard = np.concatenate([heard, np.zeros(TIMELINE, np.int16)])
+    found = judged(track, [Take(ZERO, START, TIMELINE, heard)], [])
+    assert len(found.holes) == holes
+    apart_ms = max(found.astray_ms) - min(found.astray_ms)
+    assert apart_ms == pytest.approx(0.0 if holes else 80.0)
 
 
 @pytest.mark.parametrize(

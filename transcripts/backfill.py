@@ -24,9 +24,10 @@ from transcripts.models import Utterance
 
 log = structlog.get_logger(__name__)
 
-REACH = 60 * TIMELINE_RATE
-"""So much in front of a track's sudden end is heard again at least: what a page sent
-once more elsewhere may lie in it. What is known already is not written down twice."""
+REACH = 30 * TIMELINE_RATE
+"""So much in front of a track's sudden end is heard again at least: as much as a page
+keeps, and may have sent once more elsewhere, so that newer lines are known than those
+of this connection. What is known already is not written down twice."""
 
 
 def complete(session_id: int) -> bool:

@@ -25,7 +25,7 @@ from chaos.services import BUCKET, Cables, Service
 
 UP_S = 90.0
 QCLUSTER = ("manage.py", "qcluster")
-CHUNK_S = "5"
+CHUNK_S = "20"
 READY = "discord.ready"
 
 

@@ -26,6 +26,8 @@ KEY = 8
 """Samples by which a frame is looked up; the rest of it is compared."""
 ALIKE = 0.6
 """Of a decoded packet to what was encoded; two phrases have less than 0.3."""
+SHORTEST = 5
+"""Packets of a phrase that are looked for by themselves: with fewer, anything is."""
 LOUD = 200.0
 """Root mean square from which a packet of speech is told from another."""
 SETTLED_S = 8.0
@@ -257,21 +259,34 @@ def _place_packets(
         captured = track.captured[first]
         if np.isnan(captured):
             continue
-        truth = _as_decoded(script, phrase)
+        truth = as_decoded(script, phrase)
         near = (captured - take.zero) * TIMELINE - take.start
-        begin = _begin_of(truth, take.pcm, near)
-        if begin is None:
-            continue
-        for number in range(len(truth) // script.frame):
-            packet = truth[number * script.frame :][: script.frame]
-            heard = take.pcm[begin + number * script.frame :][: script.frame]
-            if len(heard) == len(packet) and (
-                _rms(packet) < LOUD or _likeness(packet, heard) > ALIKE
-            ):
-                at[first + number] = take.start + begin + number * script.frame
+        count = len(truth) // script.frame
+        _place_spurt(take, truth, near, at[first : first + count], script.frame)
 
 
-def _as_decoded(script: Script, phrase: Phrase) -> NDArray[np.int16]:
+def _place_spurt(
+    take: Take, truth: Pcm, near: float, at: NDArray[np.float64], size: int
+) -> None:
+    """Its packets; where it was interrupted, what follows is looked for by itself."""
+    begin = _begin_of(truth, take.pcm, near)
+    if begin is None:
+        return
+    for number in range(len(at)):
+        packet = truth[number * size :][:size]
+        heard = take.pcm[begin + number * size :][:size]
+        if len(heard) == len(packet) and (
+            _rms(packet) < LOUD or _likeness(packet, heard) > ALIKE
+        ):
+            at[number] = take.start + begin + number * size
+    for first, last in _runs(np.isnan(at)):
+        if SHORTEST <= last - first < len(at):
+            part = truth[first * size : last * size]
+            _place_spurt(take, part, begin + first * size, at[first:last], size)
+
+
+def as_decoded(script: Script, phrase: Phrase) -> NDArray[np.int16]:
+    """A phrase as whoever hears all of its packets hears it."""
     decoder = av.CodecContext.create("libopus", "r")
     packets = opus(script.pcm[phrase.begin : phrase.end])
     frames = [frame for one in packets for frame in decoder.decode(av.Packet(one))]
