@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 # The durable steps: callables(session id) -> whether the step is done, in order.
 STEPS = (
+    "transcripts.backfill.hear",
     "sessions.mixing.fragments",
     "transcripts.backfill.complete",
     "transcripts.archive.store",

@@ -184,8 +184,9 @@ def _added(session_id: int) -> bool:
     before = _fragments(session_id)
     if not mixing.fragments(session_id):
         return False
-    if _fragments(session_id) != before:
-        recordings.replace_master(session_id)
+    if _fragments(session_id) == before:
+        return mixing.master(session_id) and mixing.clear(session_id)
+    recordings.replace_master(session_id)
     return finish.run_steps(session_id)
 
 

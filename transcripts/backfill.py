@@ -30,15 +30,21 @@ keeps, and may have sent once more elsewhere, so that newer lines are known than
 of this connection. What is known already is not written down twice."""
 
 
+def hear(session_id: int) -> bool:
+    """Hear again what nobody heard out on this host; a durable step of the end.
+
+    False while something is still recorded here.
+    """
+    session = VoiceSession.objects.get(pk=session_id)
+    with mixing.alone(session) as is_ours:
+        return is_ours and _hear_out(session)
+
+
 def complete(session_id: int) -> bool:
     """Whether every utterance has its text or was given up; a durable step of the end.
 
     False rings for a worker: `utterances` queues the end again after the last one.
     """
-    session = VoiceSession.objects.get(pk=session_id)
-    with mixing.alone(session) as is_ours:
-        if not (is_ours and _hear_out(session)):
-            return False
     if not utterances.unfinished(session_id):
         return True
     doorbell.ring(doorbell.DRAIN)
@@ -46,7 +52,6 @@ def complete(session_id: int) -> bool:
 
 
 def _hear_out(session: VoiceSession) -> bool:
-    """Hear again what nobody heard out; False while something is still recorded."""
     for folder in spool.folders(session.public_id) if session.record else []:
         with folder.taken() as is_ours:
             if not is_ours:

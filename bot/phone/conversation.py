@@ -389,6 +389,11 @@ class Conversation:
         await self._sleep(BROKEN_S)
         connected = database_sync_to_async(participants.connected)
         if not await connected(self._session.pk):
+            self._machine.hung_up(self._clock())
+            last = CallLog(self._session.pk)
+            for transition in self._machine.log[self._told :]:
+                last.state(transition.state, transition.why)
+            await last.close()
             await self._conclude(END[actions.Reason.CALLER])
 
     async def _let_go(self) -> None:

@@ -110,12 +110,13 @@ def test_what_was_not_written_down_is_heard_again(
     pcm, (first, second) = said
     person, folder = left_behind(session, pcm)
     written(person, first)
+    assert backfill.hear(session.pk)
     assert not backfill.complete(session.pk)  # a text is waited for
     assert len(places()) == 2
     assert near(places()[1], second)
     with folder.journal.open("rb") as file:
         assert journal.is_concluded(file)
-    assert not backfill.complete(session.pk)
+    assert backfill.hear(session.pk)
     assert len(places()) == 2
 
 
@@ -124,7 +125,7 @@ def test_who_had_no_line_yet_is_heard_from_the_beginning(
 ) -> None:
     pcm, truth = said
     left_behind(session, pcm)
-    backfill.complete(session.pk)
+    backfill.hear(session.pk)
     found = places()
     assert len(found) == 2
     assert all(map(near, found, truth))
@@ -138,7 +139,7 @@ def test_what_was_sent_again_elsewhere_is_not_doubled(
     person, _ = left_behind(session, pcm)
     written(person, first)
     written(person, (begin, end + 2 * SECOND))
-    backfill.complete(session.pk)
+    backfill.hear(session.pk)
     assert len(places()) == 2
 
 
@@ -154,7 +155,7 @@ def test_who_is_not_heard_again(
         Participant.objects.filter(pk=person.pk).update(opted_out_at=person.joined_at)
     if why == "not kept":
         VoiceSession.objects.filter(pk=session.pk).update(record=False)
-    assert backfill.complete(session.pk)
+    assert backfill.hear(session.pk)
     assert not places()
 
 
@@ -163,14 +164,14 @@ def test_while_it_is_recorded_it_is_waited_for(
 ) -> None:
     _, folder = left_behind(session, said[0])
     with folder.taken():
-        assert not backfill.complete(session.pk)
+        assert not backfill.hear(session.pk)
     assert not places()
 
 
 def test_a_journal_nobody_can_read_holds_nothing_up(session: VoiceSession) -> None:
     _, folder = left_behind(session, np.zeros(FRAME, np.int16))
     folder.journal.write_bytes(b"RIFF, or something")
-    assert backfill.complete(session.pk)
+    assert backfill.hear(session.pk)
 
 
 def test_what_came_to_light_after_the_end_is_heard_too(

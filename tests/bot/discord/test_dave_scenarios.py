@@ -93,7 +93,8 @@ async def test_packets_of_the_epoch_before_are_heard(
         await heard(call, ann)
         mouth = ann.voice
         assert mouth
-        sealed = [mouth._packet(packet, Road()) for packet in tone(4)]
+        road = Road()
+        sealed = [mouth._sealed(mouth._packet(one, road), road) for one in tone(4)]
         ben.joins(voice)
         await secured(server, call.client, ann, ben)
         for packet in sealed:

@@ -20,6 +20,7 @@ from bot.models import Call
 from bot.phone import conversation
 from bot.phone.pacer import Wire
 from bot.phone.server import PhoneServer
+from sessions import events
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
 
@@ -59,6 +60,10 @@ async def test_a_call_reset_by_its_network_is_over_when_nobody_dials_again(
                 await asyncio.sleep(0.05)
         assert call.ended_at is not None
         assert call.end_reason == "hang_up"
+        states = await in_db(events.replay)(call.session_id, after=0)
+        assert [one.data["state"] for one in states if one.type == "call"][
+            -1
+        ] == "ended"
     assert "Traceback" not in capfd.readouterr().err
 
 
