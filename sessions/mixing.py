@@ -48,8 +48,6 @@ AWAY_AFTER = timedelta(minutes=10)
 made of its chunks. Should it come back, it makes them again from its journals."""
 LOST_AFTER = timedelta(hours=6)
 """A file that no host came up with for so long is called lost."""
-
-
 VAIN = 3
 """So many files in a row that storage did not take, and it is away: the others wait for
 its return. A file of its own trouble comes behind those that were tried less."""

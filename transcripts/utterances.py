@@ -366,13 +366,20 @@ def _tell_given_up(row: Utterance) -> None:
 def _on_settled(session_id: int) -> None:
     """After this commit: if a finishing session waited for it, let it go on.
 
+    One that is ready has its words in storage, and these are to come there too.
+
     Looked at after the commit: of two last rows that end at once, one sees none left.
     """
 
     def resume() -> None:
-        session = VoiceSession.objects.filter(pk=session_id, state=State.FINISHING)
-        if session.exists() and not unfinished(session_id):
+        rows = VoiceSession.objects.filter(pk=session_id)
+        state = rows.values_list("state", flat=True).first()
+        if state not in (State.FINISHING, State.READY) or unfinished(session_id):
+            return
+        if state == State.FINISHING:
             finish.ring(session_id)
+        else:
+            doorbell.ring(doorbell.ARCHIVE, session_id, cluster=doorbell.MEDIA)
 
     transaction.on_commit(resume, robust=True)
 

@@ -318,11 +318,14 @@ class Conversation:
 
     def _note(self) -> None:
         """Keep what changed: the log of states, and the dialogue for a resumption."""
+        self._note_states(self._log)
+        self._talking.store.save(self.uuid, self._machine.saved())
+
+    def _note_states(self, into: CallLog) -> None:
         news = self._machine.log[self._told :]
         self._told = len(self._machine.log)
         for transition in news:
-            self._log.state(transition.state, transition.why)
-        self._talking.store.save(self.uuid, self._machine.saved())
+            into.state(transition.state, transition.why)
 
     def _wait(self) -> None:
         """Come back when the machine's next timer is due."""
@@ -391,8 +394,7 @@ class Conversation:
         if not await connected(self._session.pk):
             self._machine.hung_up(self._clock())
             last = CallLog(self._session.pk)
-            for transition in self._machine.log[self._told :]:
-                last.state(transition.state, transition.why)
+            self._note_states(last)
             await last.close()
             await self._conclude(END[actions.Reason.CALLER])
 

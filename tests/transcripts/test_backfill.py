@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.fixtures import Settings
 from scene import a_session
 from speech import voices
@@ -17,8 +18,9 @@ from sessions.audio import journal
 from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
 from sessions.models import Participant, State, VoiceSession
-from transcripts import backfill, utterances
+from transcripts import backfill, doorbell, utterances
 from transcripts.models import Utterance
+from transcripts.recognised import Recognised
 from transcripts.utterances import Spoken
 
 pytestmark = pytest.mark.django_db
@@ -183,3 +185,23 @@ def test_what_came_to_light_after_the_end_is_heard_too(
     (found,) = recovery.recover()
     assert found.done == "waiting"  # for the words
     assert len(places()) == 2
+
+
+def test_words_that_come_after_the_end_come_into_storage_too(
+    session: VoiceSession,
+    said: tuple[NDArray[np.int16], list[tuple[int, int]]],
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    rung: list[tuple[object, ...]] = []
+    monkeypatch.setattr(doorbell, "ring", lambda *what, **_: rung.append(what))
+    assert finish.complete(session.pk)
+    left_behind(session, said[0])
+    recovery.recover()
+    for _ in range(2):
+        assert (doorbell.ARCHIVE, session.pk) not in rung
+        claimed = utterances.claim("a worker")
+        assert claimed is not None
+        with django_capture_on_commit_callbacks(execute=True):
+            utterances.complete(claimed, Recognised("words", language="en"))
+    assert (doorbell.ARCHIVE, session.pk) in rung
