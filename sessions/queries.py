@@ -46,7 +46,8 @@ def visible_to(user: AbstractBaseUser) -> QuerySet[VoiceSession]:
     stored = VoiceSession.objects.exclude(state=State.DELETED)
     if access.is_moderator(user):
         return stored
-    return stored.filter(access.own(user) | Q(guild_id__in=guilds.managed_by(user)))
+    managed = VoiceSession.objects.filter(guild_id__in=guilds.managed_by(user))
+    return stored.filter(access.own(user, managed))
 
 
 def searchable_by(user: AbstractBaseUser) -> QuerySet[VoiceSession] | None:

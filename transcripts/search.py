@@ -27,9 +27,10 @@ FEW = 400
 there are enough of them."""
 NAMED = 1000
 """The same of PostgreSQL."""
-LATEST = 20_000
-"""So many lines are looked through for a word before the index is asked for all that
-there ever were of it."""
+SAMPLE, LATEST = 2_000, 20_000
+"""So many of the latest lines are looked through for a word before the index is asked
+for all that there ever were of it: as many as tell how frequent it is, and if it is,
+these."""
 BEGIN, END = "\x02", "\x03"
 """Around what was found: signs that nobody says."""
 HEADLINE = f'StartSel="{BEGIN}", StopSel="{END}", HighlightAll=true'
@@ -223,23 +224,12 @@ def _newest(
         where, values = _narrowed(None, before, number="said.id")
         where, values = where + " AND said.session_id = ANY(%s)", [*values, few]
     else:
-        _, latest = _narrowed(None, before, number="id")
-        until = "WHERE id < %s" if latest else ""
-        where, values = _narrowed(sessions, None, number="said.id")
-        cursor.execute(
-            f"""
-            SELECT said.id FROM (
-                SELECT id, session_id, search FROM transcripts_utterance
-                {until} ORDER BY id DESC LIMIT %s
-            ) said
-            WHERE said.search @@ %s::tsquery {where}
-            ORDER BY said.id DESC LIMIT %s
-            """,  # noqa: S608 (put together of constants)
-            [*latest, LATEST, query, *values, most],
-        )
-        found = [number for (number,) in cursor.fetchall()]
-        if len(found) == most:
-            return found
+        for count in (SAMPLE, LATEST):
+            found = _among_latest(cursor, count, query, sessions, before, most)
+            if len(found) == most:
+                return found
+            if len(found) * LATEST < most * SAMPLE:
+                break  # it is too rare
         where, values = _narrowed(sessions, before, number="said.id")
     cursor.execute(
         f"""
@@ -248,6 +238,32 @@ def _newest(
         ORDER BY said.id + 0 DESC LIMIT %s
         """,  # noqa: S608 (as above; the sum is no column that an index has)
         [query, *values, most],
+    )
+    return [number for (number,) in cursor.fetchall()]
+
+
+def _among_latest(
+    cursor: CursorWrapper,
+    count: int,
+    query: str,
+    sessions: QuerySet[VoiceSession] | None,
+    before: int | None,
+    most: int,
+) -> list[int]:
+    """Those of the latest lines, so many."""
+    _, latest = _narrowed(None, before, number="id")
+    until = "WHERE id < %s" if latest else ""
+    where, values = _narrowed(sessions, None, number="said.id")
+    cursor.execute(
+        f"""
+        SELECT said.id FROM (
+            SELECT id, session_id, search FROM transcripts_utterance
+            {until} ORDER BY id DESC LIMIT %s
+        ) said
+        WHERE said.search @@ %s::tsquery {where}
+        ORDER BY said.id DESC LIMIT %s
+        """,  # noqa: S608 (put together of constants)
+        [*latest, count, query, *values, most],
     )
     return [number for (number,) in cursor.fetchall()]
 

@@ -153,11 +153,15 @@ def test_the_index_is_of_all_that_was_there_before_it() -> None:
     assert len(search("line")) == 2
 
 
-@pytest.mark.parametrize(("latest", "named"), [(1, 0), (3, 0), (3, 9), (9, 9)])
+@pytest.mark.parametrize(
+    ("sample", "latest", "named"),
+    [(1, 1, 0), (3, 3, 0), (1, 9, 0), (3, 9, 0), (3, 3, 9), (9, 9, 9)],
+)
 def test_whichever_road_is_taken_the_hits_are_the_same(
-    latest: int, named: int, monkeypatch: pytest.MonkeyPatch
+    sample: int, latest: int, named: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among the latest lines, by the index of words, or by a few sessions' lines."""
+    monkeypatch.setattr(searching, "SAMPLE", sample)
     monkeypatch.setattr(searching, "LATEST", latest)
     monkeypatch.setattr(searching, "NAMED", named)
     one, other = a_talk("One"), a_talk("Other")
