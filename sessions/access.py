@@ -163,8 +163,8 @@ def own(user: AbstractBaseUser, *others: QuerySet[VoiceSession]) -> Q:
     owned = VoiceSession.objects.filter(owner=user.pk).order_by().values("pk")
     more = [rows.order_by().values("pk") for rows in others]
     spoke = [
-        Participant.objects.filter(who).order_by().values("session")
-        for who in (Q(user=user.pk), Q(key__in=guilds.keys_of(user)))
+        Participant.objects.filter(way).order_by().values("session")
+        for way in _known_by(user)
     ]
     return Q(pk__in=owned.union(*more, *spoke, all=True))
 
@@ -172,12 +172,13 @@ def own(user: AbstractBaseUser, *others: QuerySet[VoiceSession]) -> Q:
 def took_part(session: VoiceSession, user: Person) -> bool:
     if not user.is_authenticated:
         return False
-    return Participant.objects.filter(is_participant(user), session=session).exists()
+    by_account, by_key = _known_by(user)
+    return Participant.objects.filter(by_account | by_key, session=session).exists()
 
 
-def is_participant(user: AbstractBaseUser) -> Q:
+def _known_by(user: AbstractBaseUser) -> tuple[Q, Q]:
     """Which participants are this person: signed in while they spoke, or on Discord."""
-    return Q(user=user.pk) | Q(key__in=guilds.keys_of(user))
+    return Q(user=user.pk), Q(key__in=guilds.keys_of(user))
 
 
 def is_moderator(user: Person) -> bool:
