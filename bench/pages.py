@@ -9,8 +9,14 @@ row; the list of sessions at its first page and deep in it; the page of a sessio
 Target: p95 of each under 200 ms, on SQLite and on PostgreSQL; and no more questions to
 the database for a full page than for an empty one (tests hold that).
 
+On a rented machine the host takes cores away for seconds: of a hundred requests, asked
+in batches of `AT_ONCE`, a batch during which it took more than a twentieth of them is
+asked anew. Where that goes on, those count of which it took least, however long they
+were; how much is printed.
+
 `python bench/pages.py` takes ten minutes and, on a slow machine, forty; `sqlite` or
 `postgresql` behind it measures that one alone, `--small` takes a hundredth of the rows.
+`--measure` asks the database of the settings, which was filled so, once more.
 """
 
 from __future__ import annotations
@@ -31,6 +37,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 SESSIONS, LINES, LONG = 20_000, 1_000_000, 12_000
 EACH = 100
 TARGET_MS = 200.0
+AT_ONCE, TRIES = 20, 10
+TAKEN_MAX = 0.05
+"""By the host, of all cores, as Linux tells it."""
 FREQUENT, RARE = 50, 15_000
 """Ranks of words in the vocabulary."""
 
@@ -82,7 +91,8 @@ def measure() -> None:
             cursor.execute("ANALYZE")
     chance = random.Random(5)
     users = get_user_model()
-    moderator = users.objects.create_superuser("moderator")
+    found = users.objects.filter(username="moderator").first()
+    moderator = found or users.objects.create_superuser("moderator")
     owner = users.objects.get(username="seed-0")
     rows = VoiceSession.objects.order_by("pk")
     known = list(rows.values_list("pk", "public_id", "owner_id"))
@@ -107,14 +117,34 @@ def measure() -> None:
         asks["the long session"] = lambda: f"/session/{known[0][1]}"
         print(f"  {who.username}")
         for name, ask in asks.items():
-            took = sorted(timed(client, ask()) for _ in range(EACH))
-            p50, p95 = took[EACH // 2], took[EACH * 95 // 100]
-            late = "" if p95 < TARGET_MS else "  (too long)"
-            print(
-                f"    {name:18} p50 {p50:6.1f}, p95 {p95:6.1f}, "
-                f"worst {took[-1]:7.1f} ms{late}",
-                flush=True,
-            )
+            print(f"    {name:18} {asked(client, ask)}", flush=True)
+
+
+def asked(client: object, ask: Callable[[], str]) -> str:
+    """What a page took; of the batches asked those of which the host took least."""
+    batches: list[tuple[float, list[float]]] = []
+    wanted = EACH // AT_ONCE
+    while len(batches) < wanted * TRIES:
+        before = stolen()
+        took = [timed(client, ask()) for _ in range(AT_ONCE)]
+        taken, all_ = (now - then for now, then in zip(stolen(), before, strict=True))
+        batches.append((taken / all_, took))
+        if sum(share <= TAKEN_MAX for share, _ in batches) >= wanted:
+            break
+    counted = sorted(batches)[:wanted]
+    took = sorted(one for _, times in counted for one in times)
+    p50, p95 = took[EACH // 2], took[EACH * 95 // 100]
+    late = "" if p95 < TARGET_MS else "  too long"
+    return (
+        f"p50 {p50:6.1f}, p95 {p95:6.1f}, worst {took[-1]:7.1f} ms "
+        f"(batches {len(batches):2}, taken {counted[-1][0]:3.0%} at most){late}"
+    )
+
+
+def stolen() -> tuple[int, int]:
+    """Of all cores' time, in ticks: what the host has taken so far, and all of it."""
+    ticks = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
+    return ticks[7], sum(ticks)
 
 
 def timed(client: object, address: str) -> float:

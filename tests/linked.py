@@ -7,6 +7,7 @@ For tests and for benchmarks; pytest is not needed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -161,7 +162,8 @@ async def many_linked(
 
 
 async def talks(person: Person) -> None:
-    """Each packet is sealed when it is said: with the keys of that moment."""
+    """Each packet is sealed when it is said, with the keys of that moment; one for
+    which there are none any more is not."""
     said = 0
     while True:
         voice = person.voice
@@ -170,7 +172,8 @@ async def talks(person: Person) -> None:
             continue
         announce = None if said % ANNOUNCED_EVERY else SPEAKING
         packet = SOUND[said % len(SOUND)]
-        await voice.send([packet], tail=(), announce=announce)
+        with contextlib.suppress(ValueError):  # a group was dissolved in that moment
+            await voice.send([packet], tail=(), announce=announce)
         said += 1
 
 
