@@ -1,7 +1,8 @@
 """Voice out to Discord: what a `Mouth` says, as frames of a call.
 
 discord.py's player paces, in a thread of its own; it is started with the first word and
-ends with the last. What went out is told on the event loop.
+ends with the last. What went out is told on the event loop. Nobody opens what is said
+before the keys of the call are shared: a first word waits for them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-import discord
 import numpy as np
 import structlog
+from discord import AudioSource
 
+from bot.discord.linking.connection import ListeningClient
 from bot.voice.playout import FRAME_MS, Piece, Playout
 from sessions.audio.frames import TIMELINE_RATE
 
 log = structlog.get_logger(__name__)
+
+KEYS_WITHIN_S = 5.0
+"""They take two round trips of whoever is in the call; longer than this they do not
+come, and the recording has at least what was said."""
+LOOK_S = 0.02
 
 
 class Told(Protocol):
@@ -31,26 +38,29 @@ class Told(Protocol):
         """A piece was said, or cut."""
 
 
-class SpeechOut(discord.AudioSource):
+class SpeechOut(AudioSource):
     """`mouth.Line` on a Discord call. Lives through its reconnections."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.playout = Playout(TIMELINE_RATE)
         self.told: Told | None = None
-        self._client: discord.VoiceClient | None = None
+        self._client: ListeningClient | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()  # the player's thread, and the event loop
         self._saying: deque[Piece] = deque()
         self._due_s: float | None = None  # when the next frame is expected
+        self._keys_by_s: float | None = None  # of this connection
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def rate(self) -> int:
         return self.playout.rate
 
-    def connect(self, client: discord.VoiceClient) -> None:
+    def connect(self, client: ListeningClient) -> None:
         """Speak over this connection from now on, also what is not said yet."""
         self._client = client
+        self._keys_by_s = None
         if self.playout.is_playing:
             self._play()
 
@@ -103,7 +113,18 @@ class SpeechOut(discord.AudioSource):
         client = self._client
         if client is None or client.is_playing() or not client.is_connected():
             return
-        client.play(self, after=self._played, application="voip")
+        if self._look is not None:
+            self._look.cancel()
+        if self._waits_for_keys(client):
+            self._look = self._loop.call_later(LOOK_S, self._play)
+        else:
+            client.play(self, after=self._played, application="voip")
+
+    def _waits_for_keys(self, client: ListeningClient) -> bool:
+        now = self._clock()
+        if self._keys_by_s is None:
+            self._keys_by_s = now + KEYS_WITHIN_S
+        return not client.can_be_heard and now < self._keys_by_s
 
     def _played(self, error: Exception | None) -> None:
         """On the player's thread, at its end."""

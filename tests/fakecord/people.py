@@ -36,7 +36,8 @@ class Person:
     ) -> None:
         self.member = member
         self.latency_s = latency_s
-        """What the voice gateway's messages take to it; 0 wins races against a bot."""
+        """What voice, and all that is said about it, takes to it; 0 wins races against
+        a bot."""
         self.commits = True
         """False: a bot's commit always wins."""
         self.listens = True

@@ -113,8 +113,11 @@ class Voice:
         loop.call_later(self.latency_s, self._take, op, body)
 
     def hear(self, speaker: Party, packet: Rtp) -> None:
-        if not self.listens:
-            return
+        if self.listens:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.latency_s, self._open, speaker, packet)
+
+    def _open(self, speaker: Party, packet: Rtp) -> None:
         opened: bytes | None = packet.media
         if self.session is not None and not self.plain:
             try:

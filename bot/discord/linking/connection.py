@@ -36,7 +36,7 @@ NEEDED: dict[type, tuple[str, ...]] = {
         *("_connect", "_connect_websocket", "_inner_connect", "_wrap_connect"),
         *("_create_socket", "_poll_voice_ws", "_voice_disconnect", "_wait_for_state"),
         *("_handshake_websocket", "_recover_from_invalid_commit"),
-        *("reinit_dave_session",),
+        *("reinit_dave_session", "can_encrypt"),
     ),
     DiscordVoiceWebSocket: (
         *("from_connection_state", "received_message", "received_binary_message"),
@@ -102,6 +102,13 @@ class ListeningClient(discord.VoiceClient):
     def is_out(self) -> bool:
         """Whether the main gateway has told us that we are in no channel."""
         return self._connection.is_out
+
+    @property
+    def can_be_heard(self) -> bool:
+        """Whether others can open what we say; discord.py says it all the same."""
+        return (
+            self._connection.can_encrypt or not self._connection.dave_protocol_version
+        )
 
     @property
     def remedy(self) -> Remedy:
