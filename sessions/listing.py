@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from sessions import names, queries
 from sessions.faces import Face, faces
@@ -262,12 +261,10 @@ def shown_state(session: VoiceSession) -> str:
 
 
 def _lasted(session: VoiceSession) -> str:
-    if session.started_at is None:
+    """Nothing of one that goes on: the list stands still, its card counts."""
+    if session.started_at is None or session.ended_at is None:
         return ""
-    end = session.ended_at
-    if end is None and session.state not in queries.ALIVE:
-        return ""
-    return lasted((end or timezone.now()) - session.started_at)
+    return lasted(session.ended_at - session.started_at)
 
 
 def lasted(time_: timedelta) -> str:

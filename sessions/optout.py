@@ -7,7 +7,7 @@ is `transcripts.forgetting`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -72,6 +72,22 @@ def is_here(
     Participant.objects.filter(pk=person.pk).update(opted_out_at=moment)
     _tell(session, person, moment)
     return True
+
+
+def settle(
+    session_id: int, *, taken: Collection[str], absent: Mapping[str, str]
+) -> None:
+    """Of people by their keys: whoever is `taken` is recorded again, whoever is
+    `absent`, with their names, is here unrecorded. Where that is so already, nothing is
+    asked of the database but who is there."""
+    people = Participant.objects.filter(session=session_id)
+    out = dict(people.values_list("key", "opted_out_at"))
+    for key in taken:
+        if out.get(key) is not None:
+            opt_in(session_id, key=key)
+    for key, name in absent.items():
+        if out.get(key) is None:
+            is_here(session_id, key=key, name=name)
 
 
 def opt_in(session_id: int, *, key: str) -> bool:

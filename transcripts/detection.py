@@ -6,7 +6,9 @@ Runs on one thread, which owns the ears. A bad track costs itself, never the oth
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -14,6 +16,7 @@ import structlog
 from django.conf import settings
 
 from sessions import measures
+from sessions.audio.frames import Placed
 from transcripts.ear import Ear
 from transcripts.hearing import Found, Hearing
 from transcripts.speech import Endpointing
@@ -28,6 +31,8 @@ STEP_BUDGET_S = 0.05
 STALLED_S = 0.7
 """An utterance whose sound stops coming is ended this much after the usual silence."""
 PARTIAL_EVERY_S = 1.0
+PARTS_MAX = 50
+"""Of one sound: a second of packets."""
 FAULTS_LOGGED = 5
 """Of one track: what fails at every frame would fill the log."""
 
@@ -95,7 +100,7 @@ class Detection:
         if hearing.inbox:
             hearing.heard_at = now
         while hearing.inbox:
-            hearing.ear.add(hearing.inbox.popleft())
+            hearing.ear.add(_next_of(hearing.inbox))
         if ending and not hearing.ended:
             hearing.ended = True
             hearing.ear.end()
@@ -155,6 +160,20 @@ class Detection:
             hearing.rev += 1
             return [Found(hearing, partial=ear.so_far())]
         return []
+
+
+def _next_of(inbox: deque[Placed]) -> Placed:
+    """The next sound, with what goes on from it: to resample each packet of 20 ms by
+    itself is a third of all detection."""
+    first = inbox.popleft()
+    parts, end = [first.pcm], first.end
+    while inbox and len(parts) < PARTS_MAX:
+        following = inbox[0]
+        if (following.position, following.rate) != (end, first.rate):
+            break
+        parts.append(inbox.popleft().pcm)
+        end = following.end
+    return replace(first, pcm=np.concatenate(parts)) if len(parts) > 1 else first
 
 
 def new_ear() -> Ear:

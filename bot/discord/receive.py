@@ -63,9 +63,11 @@ class Receiver:
         sink: Sink,
         accepts: Callable[[int], bool],
         broken: Callable[[], None],
+        came: Callable[[], float] = time.monotonic,
     ) -> None:
         """`accepts` says of a user whether anything of theirs may be kept. `broken`:
-        the keys are no longer the group's; called on the reader's thread."""
+        the keys are no longer the group's; called on the reader's thread. `came`: when
+        the datagram came that is handed on."""
         self.traffic = Traffic()
         self.unsealing = Unsealing(self._keys, broken=broken)
         self.speakers = Speakers()
@@ -73,13 +75,14 @@ class Receiver:
         self._lock = threading.Lock()  # of the speakers: both threads name them
         self._connection = connection
         self._sink, self._accepts = sink, accepts
+        self._came = came
         self._transport: Transport | None = None
         self._sealed_with: tuple[str, list[int]] | None = None
         self._unclaimed: OrderedDict[int, deque[tuple[Media, float]]] = OrderedDict()
 
     def datagram(self, data: bytes) -> None:
         """Take one, on the reader's thread."""
-        received_s = time.monotonic()
+        received_s = self._came()
         self.traffic.datagrams += 1
         try:
             transport = self._current_transport()

@@ -26,17 +26,15 @@ async def note(
 ) -> None:
     """Those of them whose voice is not taken stand in the transcript as such; those
     who let themselves be recorded again are taken again."""
-    for user in users:
-        try:
-            if admission.admits(user):
-                await database_sync_to_async(optout.opt_in)(session.pk, key=_key(user))
-            else:
-                await database_sync_to_async(optout.is_here)(
-                    session.pk, key=_key(user), name=name_of(user)
-                )
-        except Exception:
-            # A database that is away, or a session just deleted: not worth a call.
-            log.warning("discord.unrecorded_untold", session=session.pk, exc_info=True)
+    known = list(users)
+    taken = [_key(user) for user in known if admission.admits(user)]
+    absent = {_key(user): name_of(user) for user in known if _key(user) not in taken}
+    try:
+        settle = database_sync_to_async(optout.settle)
+        await settle(session.pk, taken=taken, absent=absent)
+    except Exception:
+        # A database that is away, or a session just deleted: not worth a call.
+        log.warning("discord.unrecorded_untold", session=session.pk, exc_info=True)
 
 
 def _key(user: int) -> str:

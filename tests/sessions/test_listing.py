@@ -145,6 +145,12 @@ def test_a_row_says_who_how_long_and_what_is_kept(ada: User) -> None:
     assert (row.more_people, row.lasted, row.is_kept) == (2, "5 min", True)
 
 
+def test_the_row_of_one_that_goes_on_tells_no_length(ada: User) -> None:
+    talk(ada, "plan", state=State.ACTIVE, ended_at=None)
+    (row,) = listing.page(ada, Filters()).rows
+    assert (row.state, row.lasted) == (State.ACTIVE, "")
+
+
 def test_a_text_alone_is_no_kept_sound(ada: User) -> None:
     made = talk(ada, "plan")
     Recording.objects.create(session=made, tier=Tier.TRANSCRIPT, key="t")

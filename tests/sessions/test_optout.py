@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from scene import NOON, a_session
@@ -63,6 +64,20 @@ def test_whoever_lets_themselves_be_recorded_again_is(session: VoiceSession) -> 
     assert not optout.opt_in(session.pk, key="Ann")
     joins(session)
     assert optout.absent(session.pk) == []
+
+
+def test_who_is_there_is_settled_at_once(
+    session: VoiceSession, django_assert_num_queries: Any
+) -> None:
+    joins(session)
+    who = {"taken": ["Ann", "Cleo"], "absent": {"discord:5": "Bob"}}
+    optout.settle(session.pk, **who)  # type: ignore[arg-type]
+    assert [name for name, _ in told(session)] == ["Bob"]
+    with django_assert_num_queries(1):  # nothing has changed
+        optout.settle(session.pk, **who)  # type: ignore[arg-type]
+    optout.settle(session.pk, taken=["discord:5"], absent={})
+    assert optout.absent(session.pk) == []
+    assert not Participant.objects.filter(key="Cleo").exists()
 
 
 def test_consent_is_kept_from_its_first_time(session: VoiceSession) -> None:

@@ -80,7 +80,11 @@ class ListeningClient(discord.VoiceClient):
         """`ended` is told on the event loop, also of a try that came to nothing."""
         super().__init__(client, channel)
         self.receiver = Receiver(
-            self._connection, sink=sink, accepts=accepts, broken=self._broken
+            self._connection,
+            sink=sink,
+            accepts=accepts,
+            broken=self._broken,
+            came=lambda: self._connection.came_s,
         )
         self._connection.recoveries = Recoveries(
             lambda: self.receiver.unsealing.counts.opened, guild_id=self.guild.id

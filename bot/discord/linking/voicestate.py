@@ -120,6 +120,11 @@ class Connection(VoiceConnectionState):
     def _socket_reader(self, _: Any) -> None:
         self._reader = SocketReader(self)
 
+    @property
+    def came_s(self) -> float:
+        """When the datagram came that is handed on, for its listeners."""
+        return self._reader.came_s
+
     # --- keys -------------------------------------------------------------------------
 
     async def renew_keys(self) -> None:

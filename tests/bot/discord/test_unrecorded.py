@@ -54,7 +54,7 @@ async def test_a_database_that_is_away_costs_no_call(
     def is_away(*_: object, **__: object) -> bool:
         raise OSError("no database")
 
-    monkeypatch.setattr("sessions.optout.opt_in", is_away)
+    monkeypatch.setattr("sessions.optout.settle", is_away)
     assert await noted(talk, Admission()) == []
 
 

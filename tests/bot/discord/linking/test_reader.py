@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
+from bot.discord.linking import arrival
 from bot.discord.linking.reader import AT_ONCE, Reading, SocketReader
 
 WITHIN_S = 5.0
@@ -184,6 +185,24 @@ def test_what_came_while_nobody_read_is_all_read_in_order(line: Line) -> None:
     threading.Thread(target=lambda: [pair.far.send(data) for data in sent]).start()
     pair.reader.resume()
     assert [pair.heard.get(timeout=WITHIN_S) for _ in sent] == sent
+
+
+def test_a_listener_is_told_when_it_came(line: Line) -> None:
+    pair, came_s = line.pair(), queue.Queue[float]()
+    near, far = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    for one in (pair.socket, pair.far):
+        one.close()
+    near.bind(("127.0.0.1", 0))
+    near.setblocking(False)
+    far.connect(near.getsockname())
+    pair.socket, pair.far = near, far
+    pair.reader.register(lambda _: came_s.put(pair.reader.came_s))
+    arrival.stamp(near)
+    before_s = time.monotonic()
+    far.send(b"one")
+    time.sleep(0.05)  # before anybody reads
+    pair.reader.resume()
+    assert came_s.get(timeout=WITHIN_S) - before_s < 0.04
 
 
 def test_the_thread_ends_with_the_last_and_begins_anew(line: Line) -> None:

@@ -1,0 +1,80 @@
+"""When a datagram came: the kernel's word, wherever it says something."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.discord.linking import arrival
+
+CAME_S, NOW_S = 500.0, 1_000.0
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """What reads, without waiting, and what sends to it."""
+    near, far = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with near, far:
+        near.bind(("127.0.0.1", 0))
+        near.setblocking(False)
+        far.connect(near.getsockname())
+        yield near, far
+
+
+def test_what_is_read_late_came_when_it_came(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    near, far = pair
+    arrival.stamp(near)
+    before_s = time.monotonic()
+    far.send(b"one")
+    after_s = time.monotonic()
+    time.sleep(0.05)  # nobody reads
+    assert arrival.IS_STAMPED, "the guard of the next line"
+    data, came_s = arrival.receive(near)
+    assert data == b"one"
+    assert before_s - 0.001 <= came_s <= after_s + 0.01
+
+
+def test_an_empty_socket_says_so(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, _ = pair
+    with pytest.raises(BlockingIOError):
+        arrival.receive(near)
+
+
+class Told:
+    """A socket that tells this with its datagram."""
+
+    def __init__(self, *notes: tuple[int, int, bytes]) -> None:
+        self.notes = list(notes)
+
+    def recvmsg(self, *_: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+        return b"one", self.notes, 0, None
+
+
+def stamped(at_s: float) -> tuple[int, int, bytes]:
+    seconds, part = divmod(at_s, 1)
+    stamp = struct.pack("@qq", int(seconds), round(part * 1e9))
+    return socket.SOL_SOCKET, arrival.SO_TIMESTAMPNS, stamp
+
+
+@pytest.mark.parametrize(
+    ("notes", "came_s"),
+    [
+        ([stamped(CAME_S - 0.25)], NOW_S - 0.25),
+        ([stamped(CAME_S - 3600)], NOW_S),  # the clock was set forward meanwhile
+        ([stamped(CAME_S + 0.5)], NOW_S),  # and back
+        ([], NOW_S),
+        ([(socket.SOL_SOCKET, 29, bytes(16))], NOW_S),  # something else
+    ],
+    ids=["stamped", "forward", "back", "nothing", "else"],
+)
+def test_a_stamp_counts_where_it_can_be_true(notes: Any, came_s: float) -> None:
+    told: Any = Told(*notes)
+    found = arrival.receive(told, clock=lambda: NOW_S, wall=lambda: CAME_S)
+    assert found == (b"one", pytest.approx(came_s))
