@@ -57,6 +57,7 @@ from scene import eventually
 from stack import free_port, redis_server
 
 from bench._crowd import FRAME_S, Crowd, Sent, Speaker
+from bench._machine import busy_s
 from bench._process import Process
 from sessions.audio.journal import Journal
 
@@ -105,13 +106,6 @@ class Bot(Process):
         rows = Path(f"/proc/{self.pid}/net/udp").read_text().splitlines()[1:]
         found = [row.split() for row in rows]
         return sum(int(r[-1]) for r in found if int(r[1].split(":")[1], 16) in ports)
-
-
-def busy_s() -> float:
-    """What all processes of the machine have used of its cores."""
-    ticks = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
-    idle = ticks[3] + ticks[4]
-    return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 class Beats:

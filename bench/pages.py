@@ -34,6 +34,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from bench._machine import stolen
+
 SESSIONS, LINES, LONG = 20_000, 1_000_000, 12_000
 EACH = 100
 TARGET_MS = 200.0
@@ -139,12 +141,6 @@ def asked(client: object, ask: Callable[[], str]) -> str:
         f"p50 {p50:6.1f}, p95 {p95:6.1f}, worst {took[-1]:7.1f} ms "
         f"(batches {len(batches):2}, taken {counted[-1][0]:3.0%} at most){late}"
     )
-
-
-def stolen() -> tuple[int, int]:
-    """Of all cores' time, in ticks: what the host has taken so far, and all of it."""
-    ticks = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
-    return ticks[7], sum(ticks)
 
 
 def timed(client: object, address: str) -> float:

@@ -26,9 +26,13 @@ async def note(
 ) -> None:
     """Those of them whose voice is not taken stand in the transcript as such; those
     who let themselves be recorded again are taken again."""
-    known = list(users)
-    taken = [_key(user) for user in known if admission.admits(user)]
-    absent = {_key(user): name_of(user) for user in known if _key(user) not in taken}
+    taken: list[str] = []
+    absent: dict[str, str] = {}
+    for user in users:
+        if admission.admits(user):
+            taken.append(_key(user))
+        else:
+            absent[_key(user)] = name_of(user)
     try:
         settle = database_sync_to_async(optout.settle)
         await settle(session.pk, taken=taken, absent=absent)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -187,7 +188,15 @@ def test_what_came_while_nobody_read_is_all_read_in_order(line: Line) -> None:
     assert [pair.heard.get(timeout=WITHIN_S) for _ in sent] == sent
 
 
-def test_a_listener_is_told_when_it_came(line: Line) -> None:
+def test_a_listener_is_told_when_it_came(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = partial(  # five seconds later nobody had read it
+        arrival.receive,
+        clock=lambda: time.monotonic() + 5,
+        wall=lambda: time.time() + 5,
+    )
+    monkeypatch.setattr(arrival, "receive", late)
     pair, came_s = line.pair(), queue.Queue[float]()
     near, far = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     for one in (pair.socket, pair.far):
@@ -200,7 +209,6 @@ def test_a_listener_is_told_when_it_came(line: Line) -> None:
     arrival.stamp(near)
     before_s = time.monotonic()
     far.send(b"one")
-    time.sleep(0.05)  # before anybody reads
     pair.reader.resume()
     assert came_s.get(timeout=WITHIN_S) - before_s < 0.04
 
