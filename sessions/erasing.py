@@ -40,16 +40,11 @@ def erase(person: Participant) -> bool:
 
 
 def mend(session_id: int) -> None:
-    """Have the master made anew, if anybody is left in it. A ring that is lost costs
-    no more than a wait: who asks for a master that is not there rings again."""
+    """Have the master made anew, if anybody is left in it."""
     session = VoiceSession.objects.get(pk=session_id)
     if session.state != State.READY or not tracks.of_session(session):
         return
-    try:
-        mixing.ring(session.pk)
-    except Exception:
-        # Whatever the broker's client raises when it is away.
-        log.warning("sound.not_rung", session=session.pk, exc_info=True)
+    mixing.ring(session.pk)
 
 
 def _drop_folders(person: Participant) -> bool:

@@ -20,8 +20,8 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
-from django_q.tasks import async_task
 
+from sessions import hosts
 from sessions.errors import VoiceError
 from sessions.models import Job
 from sessions.renewing import renewing
@@ -49,6 +49,7 @@ KINDS: dict[str, str] = {
     "end": "sessions.acting.end",
     "finish": "sessions.acting.finish_again",
     "again": "transcripts.again.job",
+    "archive": "transcripts.archive.again",
     "remix": "sessions.acting.remix",
     "upload": "sessions.acting.upload",
     "delete": "sessions.acting.delete",
@@ -117,12 +118,8 @@ def seen(job: Job) -> Seen:
 
 
 def ring(job_id: int) -> None:
-    """Have a worker go on. A lost ring is repeated by the sweep."""
-    try:
-        async_task("sessions.tasks.job", job_id, cluster="media")
-    except Exception:
-        # Whatever the broker's client raises: the row is safe.
-        log.warning("job.not_rung", job=job_id, exc_info=True)
+    """Have a worker go on. Never raises; a lost ring is repeated by the sweep."""
+    hosts.put("sessions.tasks.job", job_id, queue=hosts.MEDIA)
 
 
 def due(*, now: datetime) -> QuerySet[Job]:

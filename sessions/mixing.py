@@ -16,11 +16,11 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from sessions import (
     durable,
     events,
+    hosts,
     joining,
     keys,
     participants,
@@ -142,8 +142,9 @@ def remix(session_id: int) -> bool:
 
 
 def ring(session_id: int) -> None:
-    """Have a worker do that."""
-    async_task("sessions.tasks.remix", session_id, cluster="media")
+    """Have a worker do that. Never raises; whoever asks for a master that is not there
+    rings again."""
+    hosts.put("sessions.tasks.remix", session_id, queue=hosts.MEDIA)
 
 
 def _fragments(session: VoiceSession) -> bool:

@@ -16,9 +16,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.module_loading import import_string
-from django_q.tasks import async_task
 
-from sessions import events, keeping, keys, mixing, recordings, spool
+from sessions import events, hosts, keeping, keys, mixing, recordings, spool
 from sessions.models import Recording, Source, State, Tier, VoiceSession
 from sessions.storage import StorageError, storage
 
@@ -99,8 +98,8 @@ def is_expired(session: VoiceSession, tier: Tier, *, now: datetime) -> bool:
 
 
 def ring() -> None:
-    """Have a worker sweep."""
-    async_task("sessions.tasks.retain", cluster="media")
+    """Have a worker sweep. Never raises; the next hour's ring finds the same."""
+    hosts.put("sessions.tasks.retain", queue=hosts.MEDIA)
 
 
 def _old(tier: Tier, *, now: datetime) -> QuerySet[Recording]:

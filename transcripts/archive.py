@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -36,6 +37,15 @@ def store(session_id: int) -> bool:
     except StorageError as e:
         log.warning("transcript.not_stored", session=session_id, code=e.code)
         return not e.retryable
+
+
+def again(session_id: int, _options: dict[str, Any] | None = None) -> bool:
+    """Store what changed since: people's corrections, and words that came late. False
+    while storage is away."""
+    try:
+        return store(session_id)
+    except VoiceSession.DoesNotExist:  # deleted meanwhile
+        return True
 
 
 def stale(*, now: datetime) -> set[int]:

@@ -10,7 +10,6 @@ import structlog
 from django_q.conf import Conf
 
 from sessions import hosts, measures, pulses
-from sessions.models import VoiceSession
 from transcripts import again, archive, doorbell, keeper, partials, utterances, workers
 from transcripts.recognised import Recognised
 from transcripts.stt import Engine
@@ -96,10 +95,7 @@ def pulse() -> str:
 
 def archive_again(session_id: int) -> bool:
     """Store a transcript that people have changed (media queue)."""
-    try:
-        return archive.store(session_id)
-    except VoiceSession.DoesNotExist:  # deleted meanwhile
-        return True
+    return archive.again(session_id)
 
 
 def _transcribe(claim: Claim, engine: Engine) -> bool:

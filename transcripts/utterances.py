@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
-from sessions import events, finish, optout
+from sessions import events, finish, jobs, optout
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.models import Participant, State, VoiceSession
 from transcripts import doorbell, lines, workers
@@ -379,7 +379,7 @@ def _on_settled(session_id: int) -> None:
         if state == State.FINISHING:
             finish.ring(session_id)
         else:
-            doorbell.ring(doorbell.ARCHIVE, session_id, cluster=doorbell.MEDIA)
+            jobs.ask("archive", [session_id])
 
     transaction.on_commit(resume, robust=True)
 

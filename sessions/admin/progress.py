@@ -21,7 +21,11 @@ from sessions.admin.reading import PartOfSession, asker, named
 from sessions.models import Job, VoiceSession
 
 FAILURES_SHOWN = 100
-OTHERS = {"look": "Look for orphans", "clean": "Clean up orphans"}
+OTHERS = {
+    "look": "Look for orphans",
+    "clean": "Clean up orphans",
+    "archive": "Store words that came late",
+}
 LABELS = {"running": "info", "done": "success", "cancelled": "warning"}
 
 

@@ -13,12 +13,13 @@ from pytest_django.fixtures import Settings
 from scene import a_session
 from speech import voices
 
-from sessions import finish, participants, recovery, spool
+from sessions import finish, jobs, participants, recovery, spool
 from sessions.audio import journal
 from sessions.audio.frames import Frame
 from sessions.audio.journal import Head
-from sessions.models import Participant, State, VoiceSession
-from transcripts import backfill, doorbell, utterances
+from sessions.models import Job, Participant, State, Tier, VoiceSession
+from sessions.storage import storage
+from transcripts import backfill, utterances
 from transcripts.models import Utterance
 from transcripts.recognised import Recognised
 from transcripts.utterances import Spoken
@@ -190,18 +191,18 @@ def test_what_came_to_light_after_the_end_is_heard_too(
 def test_words_that_come_after_the_end_come_into_storage_too(
     session: VoiceSession,
     said: tuple[NDArray[np.int16], list[tuple[int, int]]],
-    monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
-    rung: list[tuple[object, ...]] = []
-    monkeypatch.setattr(doorbell, "ring", lambda *what, **_: rung.append(what))
+    waiting = Job.objects.filter(kind="archive")
     assert finish.complete(session.pk)
     left_behind(session, said[0])
     recovery.recover()
     for _ in range(2):
-        assert (doorbell.ARCHIVE, session.pk) not in rung
+        assert not waiting.exists()
         claimed = utterances.claim("a worker")
         assert claimed is not None
         with django_capture_on_commit_callbacks(execute=True):
             utterances.complete(claimed, Recognised("words", language="en"))
-    assert (doorbell.ARCHIVE, session.pk) in rung
+    assert jobs.work(waiting.get().pk)
+    text = session.recordings.get(tier=Tier.TRANSCRIPT, key__endswith=".txt")
+    assert storage().read(text.key, start=0, stop=1_000).decode().count("words") == 2
