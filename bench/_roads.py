@@ -25,8 +25,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench._crowd import Crowd
 from bench._process import Process
+from bench._telephones import speech
 from bench.discord_load import arrive, begin, on_discord
-from bench.phone import speech
 
 FRAME_S = 0.02
 SLOTS = 20

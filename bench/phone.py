@@ -30,12 +30,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -46,157 +43,19 @@ import uvloop
 
 from bench._echo import echoing, nobody_paces
 from bench._process import cpu_s
+from bench._telephones import generate, speech
 
-FRAME_S = 0.020
-FRAME_BYTES = 320
-SILENCE = bytes(FRAME_BYTES)
 TURNAROUND_MS = 20.0
-TALK_SHARE = 0.4
-LINE_NOISE = 4.0  # rms; -78 dBFS
-PHRASES = (
-    "hello please close the meeting",
-    "open the window and read the letter again",
-    "seven people wait for the last train home",
-)
-SETTLE_S = 2.0
-STEPS = {"transport": (600, 900, 1200, 1500), "calls": (50, 100, 150, 200, 300)}
+STEPS = {
+    "transport": (600, 900, 1200, 1500),
+    "calls": (50, 75, 100, 125, 150, 200, 300),
+}
 TARGETS = {"transport": 1200, "calls": 300}
 EVERY_S = {"transport": 0.004, "calls": 0.05}
 """How soon behind each other they call: a session costs more to open than to hold."""
 
 
-# --- the generator --------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Found:
-    """What a step found."""
-
-    calls: int
-    sent: int = 0
-    back: int = 0
-    turnarounds: list[float] = field(default_factory=list)
-    lates: list[float] = field(default_factory=list)
-    lost: int = 0
-
-
-class Phone(asyncio.Protocol):
-    """A caller that marks each frame with its number and times what comes back."""
-
-    def __init__(self, found: Found, sound: bytes, offset: int) -> None:
-        self._found, self._sound, self._at = found, sound, offset
-        self.number = 0
-        self._sent_at: dict[int, float] = {}
-        self._held = b""
-        self.transport: asyncio.Transport | None = None
-        self.arrivals: list[float] = []
-        self.counts = False
-        self.is_lost = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.is_lost = True
-
-    def send(self) -> None:
-        assert self.transport is not None
-        self.number += 1
-        if self._at + FRAME_BYTES > len(self._sound):
-            self._at = 0
-        piece = self._sound[self._at + 4 : self._at + FRAME_BYTES]
-        self._at += FRAME_BYTES
-        if self.counts:
-            self._sent_at[self.number] = time.monotonic()
-            self._found.sent += 1
-        mark = self.number.to_bytes(4, "little")
-        self.transport.write(b"\x10\x01\x40" + mark + piece)
-
-    def data_received(self, data: bytes) -> None:
-        now = time.monotonic()
-        data, at = self._held + data, 0
-        while len(data) - at >= 3:
-            end = at + 3 + (data[at + 1] << 8 | data[at + 2])
-            if end > len(data):
-                break
-            self._take(data[at + 3 : end], now)
-            at = end
-        self._held = data[at:]
-
-    def _take(self, payload: bytes, now: float) -> None:
-        if payload == SILENCE:
-            return
-        self.arrivals.append(now)
-        number = int.from_bytes(payload[:4], "little")
-        sent_at = self._sent_at.pop(number, None)
-        if sent_at is not None:
-            self._found.back += 1
-            self._found.turnarounds.append((now - sent_at) * 1000)
-
-    @property
-    def unanswered(self) -> int:
-        return len(self._sent_at)
-
-
-async def generate(
-    port: int, calls: int, seconds: float, every_s: float, *, talk: bool
-) -> Found:
-    """So many callers, who come one after the other and speak at once, spread over the
-    20 ms; their first 2 s do not count."""
-    found, sound = Found(calls), speech(TALK_SHARE if talk else 0.0)
-    loop = asyncio.get_running_loop()
-    phones: list[Phone] = []
-    random = np.random.default_rng(1)
-    for _ in range(calls):
-        offset = int(random.integers(len(sound) // FRAME_BYTES)) * FRAME_BYTES
-        new_phone = partial(Phone, found, sound, offset)
-        _, phone = await loop.create_connection(new_phone, "127.0.0.1", port)
-        phones.append(phone)
-        await asyncio.sleep(every_s)
-    began = loop.time()
-    turn, slots = 0, 20
-    while (at_s := turn * FRAME_S / slots) < SETTLE_S + seconds:
-        if (early := began + at_s - loop.time()) > 0:
-            await asyncio.sleep(early)
-        if turn == int(SETTLE_S / FRAME_S) * slots:
-            for phone in phones:
-                phone.counts, phone.arrivals = True, []
-        for phone in phones[turn % slots :: slots]:
-            phone.send()
-        turn += 1
-    await asyncio.sleep(0.5)
-    for phone in phones:
-        found.lost += phone.unanswered
-        found.lates += lateness(phone.arrivals)
-        if phone.transport is not None:
-            phone.transport.close()
-    found.lost += sum(phone.is_lost for phone in phones)
-    await asyncio.sleep(1)
-    return found
-
-
-def lateness(arrivals: list[float]) -> list[float]:
-    """Of frames that are due every 20 ms, in ms behind their deadlines: those of the
-    grid that the most punctual hundredth stands on."""
-    if len(arrivals) < 100:
-        return []
-    at = np.array(arrivals) - np.arange(len(arrivals)) * FRAME_S
-    return list((at - np.percentile(at, 1)) * 1000)
-
-
-def speech(share: float) -> bytes:
-    """A minute at 8 kHz: phrases, for a share of the time, and a line's faint noise."""
-    from speech import voices
-
-    line = np.random.default_rng(3).normal(0, LINE_NOISE, 60 * 8_000)
-    at = 0
-    while share and at < len(line):
-        phrase = voices.speak(PHRASES[at % len(PHRASES)])
-        sound = soxr.resample(voices.trim(phrase), voices.SAMPLE_RATE_HZ, 8_000)
-        line[at : at + len(sound)] += sound[: len(line) - at]
-        at += round(len(sound) / share)
-    return bytes(np.clip(line, -32_768, 32_767).astype("<i2").tobytes())
+# --- who calls ----------------------------------------------------------------------
 
 
 async def interrupt(port: int, calls: int) -> list[dict[str, Any]]:
@@ -387,7 +246,8 @@ def main(seconds: float, **settings: str) -> None:
                 f"  {calls:5} calls: turnaround p50 {found['p50_ms']:5.1f}, "
                 f"p99 {found['p99_ms']:6.1f}, worst {found['worst_ms']:6.1f} ms; "
                 f"{found['lost']:.0f} of {found['sent']:.0f} frames lost; "
-                f"{load:.2f} of the core{'' if holds else '  (too much)'}"
+                f"{load:.2f} of the core; p99 of who calls "
+                f"{found['sent_late_ms']:.1f} ms late{'' if holds else '  (too much)'}"
             )
             if not holds:
                 break
@@ -424,21 +284,6 @@ def barge_in(calls: int) -> None:
     )
 
 
-def report(found: Found) -> dict[str, float]:
-    turns = np.array(found.turnarounds or [0.0])
-    lates = np.array(found.lates or [0.0])
-    return {
-        "sent": found.sent,
-        "lost": found.lost,
-        "p50_ms": float(np.percentile(turns, 50)),
-        "p99_ms": float(np.percentile(turns, 99)),
-        "worst_ms": float(turns.max()),
-        "said": len(lates),
-        "punctual": float(np.mean(lates <= 5.0)),
-        "late_ms": float(np.percentile(lates, 99.9)),
-    }
-
-
 if __name__ == "__main__":
     has_redis = "--redis" in sys.argv
     mode, *words = [w for w in sys.argv[1:] if w != "--redis"] or ["all"]
@@ -460,9 +305,9 @@ if __name__ == "__main__":
                 uvloop.run(serve_calls(port, talks=kind == "talking"))
     elif mode in ("generate", "listen"):
         port, calls = int(words[0]), int(words[1])
-        talk, (seconds, every_s) = mode == "generate", map(float, words[2:])
-        heard = uvloop.run(generate(port, calls, seconds, every_s, talk=talk))
-        print(json.dumps(report(heard)))
+        seconds, every_s = map(float, words[2:])
+        found = generate(port, calls, seconds, every_s, talks=mode == "generate")
+        print(json.dumps(found.report()))
     elif mode == "interrupt":
         print(json.dumps(uvloop.run(interrupt(int(words[0]), int(words[1])))))
     elif mode == "barge-in":
