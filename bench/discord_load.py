@@ -28,6 +28,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import sys
 import time
 import urllib.request
@@ -71,6 +72,8 @@ WINDOW_S = 60.0
 SETTLE_S = 2.0
 STOP_S = 60.0
 """Until a bot that was behind has written everything down."""
+NUMBERS = re.compile(r"[0-9]+")
+"""By which one complaint differs from the next of its kind."""
 KEYS = """
 import json
 from sessions.models import Participant
@@ -167,6 +170,8 @@ class Found:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     recorded: int = 0
     misplaced_ms: list[float] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+    """Speakers of whom something is missing."""
 
 
 # --- the crowd comes, speaks and goes -------------------------------------------------
@@ -269,7 +274,13 @@ def read_recordings(bot: Bot, crowd: Crowd, found: Found) -> None:
     offsets: dict[int, list[float]] = {}
     for speaker in crowd.speakers:
         mine = placed.get(f"discord:{speaker.person.id}", [])
-        found.recorded += sum(samples for _, samples in mine)
+        recorded = sum(samples for _, samples in mine)
+        found.recorded += recorded
+        if recorded != (sent := len(speaker.frames) * FRAME):
+            found.lacking.append(
+                f"{speaker.person.id}: {(sent - recorded) / FRAME:.1f} of "
+                f"{len(speaker.frames)} packets, in {len(mine)} pieces"
+            )
         if len(mine) == len(speaker.frames):
             theirs = offsets.setdefault(speaker.person.member.guild_id, [])
             theirs += _offsets(speaker, mine)
@@ -312,6 +323,8 @@ def report(
         f"recorded: {found.recorded} samples of {sent.packets * FRAME}: "
         f"{lost:.1f} packets lost (target: 0)"
     )
+    for one in found.lacking:
+        print(f"  of {one}")
     if found.misplaced_ms:
         away = np.array(found.misplaced_ms)
         print(
@@ -326,6 +339,8 @@ def report(
         f"loop lag: p50 {p50:.1f}, p99 {lag:.1f} (target: {LAG_MS:.0f}), "
         f"worst {worst:.0f} ms"
     )
+    waits = [one["waited_s"] for one in found.metrics]
+    print(f"until a packet was taken in: {max(waits):.2f} s at most")
     main, voice = beats[0].apart_s, beats[1].apart_s
     joins = [one["join_s"] for one in found.metrics if one["join_s"] is not None]
     print(
@@ -344,7 +359,7 @@ def complain(bot: Bot) -> None:
     found: Counter[str] = Counter()
     for line in bot.log("bot").splitlines():
         if any(level in line.lower() for level in ("warning", "error", "critical")):
-            found[line[:200]] += 1
+            found[NUMBERS.sub("", line)[:120]] += 1
     for line, count in found.most_common(10):
         print(f"  {count} x {line}")
 

@@ -114,6 +114,7 @@ class Recorded:
 
     def place(self, number: int, placed: Placed, *, dropped: int) -> None:
         self._diary.placed(number, placed.position, dropped=dropped)
+        self._diary.flush()
         self._tape.put(placed)
 
     def settled(self) -> int | None:

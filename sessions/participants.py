@@ -45,6 +45,9 @@ OURS = "parley"
 """The key of what we say ourselves, in every session: nobody else has it."""
 STALE_S = 30.0
 """Not renewed for so long (six beats): the process that held the person is dead."""
+KEPT = (State.ACTIVE, State.FINISHING, State.READY)
+"""What a session that was heard may have come to: its recording takes up what comes to
+light later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,14 @@ def join(
     `user_id` is the account they are signed in with, if they are.
 
     A newer connection takes the person over from an older one. Whoever was heard
-    before the stop was seen still joins: their words only waited. Raises
-    SessionEndedError when the session takes no more sound, and OptedOutError for
-    whoever wants to be in it no more.
+    before the stop was seen still joins, however far the end has come: their words only
+    waited. Raises SessionEndedError when the session takes no more sound, and
+    OptedOutError for whoever wants to be in it no more.
     """
     with transaction.atomic():
         # Locks the row: nobody joins between the stop and the last one leaving.
         session = VoiceSession.objects.select_for_update().get(pk=session_id)
-        takes_them = session.state == State.ACTIVE if was_heard else session.is_open
+        takes_them = session.state in KEPT if was_heard else session.is_open
         if not takes_them:
             raise SessionEndedError
         name = clean_name(name) or f"Guest {session.participants.count() + 1}"

@@ -313,6 +313,7 @@ class Conversation:
             reconnects=link.outages.reconnects if link else 0,
             longest_gap_s=link.outages.longest_s if link else 0.0,
             join_s=self.join_s,
+            waited_s=self._tracks.waited_s if self._tracks else 0.0,
             record=session.record,
         )
 

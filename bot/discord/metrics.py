@@ -74,6 +74,9 @@ class Ended:
     """The longest while without a voice connection."""
     join_s: float | None
     """From the command to the bot in the room; None where it never came."""
+    waited_s: float
+    """The longest that a packet waited to be taken in: above a second, this process has
+    more calls than it carries."""
     record: bool
 
     def to_json(self) -> dict[str, object]:
@@ -86,6 +89,7 @@ class Ended:
             "seconds": round(self.seconds, 3),
             "longest_gap_s": round(self.longest_gap_s, 3),
             "join_s": None if self.join_s is None else round(self.join_s, 3),
+            "waited_s": round(self.waited_s, 3),
         }
         return data | written | received
 

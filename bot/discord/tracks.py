@@ -7,11 +7,13 @@ speaks.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-WAITING_MAX = 1500
-"""Packets (30 s) of one speaker that wait for the database."""
+WAITING_MAX = 6000
+"""Packets (2 min) of one speaker that wait for the database."""
 AGAIN_S = 1.0
+LAST_WITHIN_S = 30.0
+"""How long those who wait for it at the end are still asked for."""
 
 Stopped = Callable[[Stop], Coroutine[Any, Any, None]]
 
@@ -49,7 +53,11 @@ class _Speaker:
     connection: str = field(default_factory=lambda: str(uuid.uuid4()))
     waiting: deque[Heard] = field(default_factory=lambda: deque(maxlen=WAITING_MAX))
     person: Participant | None = None
+    opening: asyncio.Task[None] | None = None
     held: Held[PacketCapture] | None = None
+    behind: Inbox[Heard] | None = None
+    """What waited for the track: in turns, as half a minute of it at once would hold
+    everybody up."""
 
 
 class DiscordTracks:
@@ -71,9 +79,10 @@ class DiscordTracks:
         self._speaks = speaks
         self._inbox = Inbox(self._take, of=turns())
         self._speakers: dict[int, _Speaker] = {}
-        self._openings: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        self._closed_at: float | None = None
         self._count = 0
+        self.waited_s = 0.0
+        """The longest that a packet waited to be taken in."""
 
     def hear(self, heard: Heard) -> None:
         """Take a packet, on any thread: the loop is woken once for many."""
@@ -88,9 +97,8 @@ class DiscordTracks:
         """Write down what was heard, and take everybody off the list. May be called
         again."""
         await self._inbox.drained()
-        self._is_closed = True
-        if self._openings:
-            await asyncio.wait(self._openings)
+        if self._closed_at is None:
+            self._closed_at = time.monotonic()
         speakers, self._speakers = list(self._speakers.values()), {}
         await asyncio.gather(*map(self._close, speakers))
 
@@ -101,45 +109,52 @@ class DiscordTracks:
         if speaker is not None:
             await self._close(speaker)
 
-    def _read_to(self) -> float:
-        """What came before this has been taken; a time of the monotonic clock."""
-        heard = self._inbox.next
+    def _read_to(self, speaker: _Speaker) -> float:
+        """What came of theirs before this has been taken; a time of the monotonic
+        clock."""
+        behind = speaker.behind.next if speaker.behind is not None else None
+        heard = behind or self._inbox.next
         return heard.received_s if heard is not None else time.monotonic()
 
     def _take(self, heard: Heard) -> None:
-        if self._is_closed:
+        if self._closed_at is not None:
             return
         speaker = self._speakers.get(heard.user)
         if speaker is None:
             speaker = self._speakers[heard.user] = _Speaker(heard.user)
             self._count += 1
-            opening = spawn(self._open(speaker), name="discord.track")
-            self._openings.add(opening)
-            opening.add_done_callback(self._openings.discard)
-        if speaker.held is None:
+            speaker.opening = spawn(self._open(speaker), name="discord.track")
+        if speaker.held is None or speaker.behind is None:
             speaker.waiting.append(heard)
+        elif speaker.behind.next is not None:
+            speaker.behind.put(heard)
         else:
-            _offer(speaker.held, heard)
+            self._offer(speaker.held, heard)
 
     async def _open(self, speaker: _Speaker) -> None:
         """The person into the session, and what they said meanwhile into their track.
-        A database that is away is asked again."""
-        while speaker.person is None:
+        A database that is away, or a disk that is full, is asked again."""
+        while speaker.held is None:
             try:
-                speaker.person = await self._join(speaker)
+                if speaker.person is None:
+                    speaker.person = await self._join(speaker)
+                speaker.held = self._hold(speaker, speaker.person)
             except VoiceError:
                 log.info("discord.too_late", session=self._session.pk)
                 return
-            except Exception:
-                if self._is_closed:
+            except Exception as e:
+                closed_at = self._closed_at or math.inf
+                if time.monotonic() - closed_at > LAST_WITHIN_S:
                     raise
-                log.warning("discord.not_joined", session=self._session.pk)
+                why = type(e).__name__
+                log.warning("discord.not_joined", session=self._session.pk, error=why)
                 await asyncio.sleep(AGAIN_S)
-        if self._speaks is not None:
+        if self._speaks is not None and speaker.person is not None:
             live.room().watch(speaker.person.pk, self._speaks)
-        speaker.held = self._hold(speaker, speaker.person)
+        speaker.behind = Inbox(partial(self._offer, speaker.held), of=turns())
         while speaker.waiting:
-            _offer(speaker.held, speaker.waiting.popleft())
+            speaker.behind.put(speaker.waiting.popleft())
+        await speaker.behind.drained()
 
     async def _join(self, speaker: _Speaker) -> Participant:
         return await database_sync_to_async(participants.join)(
@@ -158,7 +173,7 @@ class DiscordTracks:
             track,
             started_at=self._session.started_at,
             sinks=open_sinks(track),
-            read_to=self._read_to,
+            read_to=partial(self._read_to, speaker),
         )
 
         async def stopped(why: Stop) -> None:
@@ -172,6 +187,10 @@ class DiscordTracks:
         return held
 
     async def _close(self, speaker: _Speaker) -> None:
+        if speaker.opening is not None:
+            await asyncio.wait([speaker.opening])
+        if speaker.behind is not None:
+            await speaker.behind.drained()
         if speaker.held is not None:
             await speaker.held.capture.close()
             registry().remove(speaker.held)
@@ -181,12 +200,12 @@ class DiscordTracks:
                 self._session.pk, speaker.person.pk, connection=speaker.connection
             )
 
-
-def _offer(held: Held[PacketCapture], heard: Heard) -> None:
-    held.capture.offer(
-        heard.opus,
-        ssrc=heard.ssrc,
-        sequence=heard.sequence,
-        timestamp=heard.timestamp,
-        came_at=heard.received_s,
-    )
+    def _offer(self, held: Held[PacketCapture], heard: Heard) -> None:
+        self.waited_s = max(self.waited_s, time.monotonic() - heard.received_s)
+        held.capture.offer(
+            heard.opus,
+            ssrc=heard.ssrc,
+            sequence=heard.sequence,
+            timestamp=heard.timestamp,
+            came_at=heard.received_s,
+        )

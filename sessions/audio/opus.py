@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from sessions.audio.frames import TIMELINE_RATE
 
-LONGEST = 120 * TIMELINE_RATE // 1000
-"""Samples of the longest packet (RFC 6716, 3.2.5)."""
 WHEELS = ("av.libs/libopus-*.so*", "av/.dylibs/libopus*.dylib", "av.libs/opus-*.dll")
 """Beside PyAV's package: Linux's, macOS's, Windows's."""
 
@@ -42,17 +40,20 @@ class OpusDecoder:
         self._state = ctypes.create_string_buffer(library.opus_decoder_get_size(1))
         library.opus_decoder_init(self._state, TIMELINE_RATE, 1)
         self._decode = library.opus_decode
-        self._sound = np.empty(LONGEST, np.int16)
-        self._at = self._sound.ctypes.data
+        self._count = library.opus_decoder_get_nb_samples
 
     def decode(self, packet: bytes) -> NDArray[np.int16]:
         """Its sound, 2.5 to 120 ms. After an OpusError, go on with the next packet."""
         if not packet:
             raise OpusError("An empty packet holds no sound.")  # it would conceal one
-        count = self._decode(self._state, packet, len(packet), self._at, LONGEST, 0)
+        size = len(packet)
+        # Where it is to lie in the end: to copy 2 kB, numpy lets go of the interpreter.
+        sound = np.empty(max(self._count(self._state, packet, size), 0), np.int16)
+        at = sound.__array_interface__["data"][0]
+        count = self._decode(self._state, packet, size, at, len(sound), 0)
         if count <= 0:
             raise OpusError("A packet is not Opus, or damaged.")
-        return self._sound[:count].copy()
+        return sound[:count]
 
 
 def paths() -> Iterator[str]:
@@ -72,9 +73,9 @@ def _library() -> Any:
             library = ctypes.PyDLL(path)
         except OSError:
             continue
-        library.opus_decode.argtypes = [
-            *(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32),
-            *(ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
-        ]
+        packet = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
+        sound = ctypes.c_void_p, ctypes.c_int, ctypes.c_int
+        library.opus_decode.argtypes = [*packet, *sound]
+        library.opus_decoder_get_nb_samples.argtypes = packet
         return library
     raise OSError("There is no libopus: PyAV's wheels bring one along.")

@@ -1,8 +1,9 @@
 """A diary: the journal of one connection, kept on disk while it goes on.
 
-Every record is one write, done before anything else is made of the sound: a killed
-process loses nothing of what it received. What the disk does not take is kept and
-written later, in order; nothing is dropped.
+What came in one round of the event loop is one write, at the round's end: each write
+lets go of the interpreter, and the loop then waits for it behind every other thread. A
+killed process loses what it was just receiving. What the disk does not take is kept
+and written later, in order; nothing is dropped.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Diary:
         self._folder = folder
         self._is_named = self._is_closed = False
         self._syncing = threading.Lock()
+        self._collected = bytearray()
         self._waiting = bytearray()
         self._writing = threading.Lock()
         self._sounds = 0
@@ -65,13 +67,19 @@ class Diary:
         return self._unsynced or not self._is_named
 
     def sound(self, frame: Frame) -> int:
-        """Write down a frame that arrived; its number."""
+        """Collect a frame that arrived; its number."""
         number, self._sounds = self._sounds, self._sounds + 1
-        self._write(journal.sound(number, frame))
+        self._collected += journal.sound(number, frame)
         return number
 
     def placed(self, number: int, position: int, *, dropped: int) -> None:
-        self._write(journal.placed(number, position, dropped=dropped))
+        self._collected += journal.placed(number, position, dropped=dropped)
+
+    def flush(self) -> None:
+        """Write down what was collected."""
+        if self._collected:
+            collected, self._collected = bytes(self._collected), bytearray()
+            self._write(collected)
 
     def retry(self) -> None:
         """Write what the disk did not take before."""

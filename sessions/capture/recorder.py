@@ -79,13 +79,14 @@ class Recorder:
         self._end = 0
         self._clock = clock
         self._encoded_at = clock()  # all that had come by then
-        self._closing = False
+        self._closing = self._is_flushing = False
         self._health = Health(track.session_id)
         self._loop = asyncio.get_running_loop()
         self._written: asyncio.Future[None] = self._loop.create_future()
 
     def arrive(self, frame: Frame) -> None:
         number = self._diary.sound(frame)
+        self._flush_soon()
         if len(frame.pcm):
             self._unplaced.append((number, len(frame.pcm)))
 
@@ -93,14 +94,17 @@ class Recorder:
         number, samples = self._unplaced.popleft()
         dropped = samples - len(placed.pcm)
         self._diary.placed(number, placed.position, dropped=dropped)
+        self._flush_soon()
         self._end = placed.end
         self._inbox.append(placed)
 
     def settled(self) -> int | None:
+        self._flush()
         return 0 if self._diary.is_behind else self._end
 
     async def close(self) -> None:
         """The connection has ended: its last chunk is sealed and its journal safe."""
+        self._flush()
         self._closing = True
         desk.wake()
         await self._written
@@ -108,6 +112,16 @@ class Recorder:
 
     def conclude(self) -> None:
         conclude(self._folder)
+
+    def _flush_soon(self) -> None:
+        """At the end of this round of the loop."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        self._diary.flush()
 
     def work(self) -> bool:
         """At the desk: encode what came; seal what is whole."""

@@ -8,6 +8,7 @@ the end of a call. However much sound waits, none of them waits for it.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -78,14 +79,17 @@ class Inbox(Generic[T]):
         self._take = take
         self._turns = of
         self._waiting: deque[T] = deque()
+        self._asking = threading.Lock()
         self._has_asked = False
         self._taken = 0
 
     def put(self, one: T) -> None:
-        """On any thread: the loop is woken once for many."""
-        self._waiting.append(one)
-        if not self._has_asked:
-            self._has_asked = True
+        """On any thread: asks for a turn once for many. Who asked twice would have two
+        of each round, and the others none."""
+        with self._asking:
+            self._waiting.append(one)
+            has_asked, self._has_asked = self._has_asked, True
+        if not has_asked:
             self._turns.ask(self._take_some)
 
     @property
@@ -99,7 +103,8 @@ class Inbox(Generic[T]):
 
     def take_all(self) -> None:
         """Now, on the loop, which stands still for it."""
-        self._take_some(lambda: False)
+        while self._waiting:
+            self._take_one()
 
     async def drained(self) -> None:
         """Until what waits now has been taken: in turns, as always."""
@@ -114,15 +119,18 @@ class Inbox(Generic[T]):
         self._turns.ask(look)
         await is_done.wait()
 
+    def _take_one(self) -> None:
+        try:
+            self._take(self.pop())
+        except Exception:  # what comes behind it is still taken
+            log.exception("capture.not_taken")
+
     def _take_some(self, is_over: Callable[[], bool]) -> bool:
         """What waits, until it is enough for now; whether some is left."""
-        self._has_asked = False  # before looking: what comes now asks again
         while self._waiting:
-            try:
-                self._take(self.pop())
-            except Exception:  # what comes behind it is still taken
-                log.exception("capture.not_taken")
+            self._take_one()
             if is_over():
                 break
-        self._has_asked = bool(self._waiting)
-        return self._has_asked
+        with self._asking:
+            self._has_asked = bool(self._waiting)
+            return self._has_asked

@@ -9,6 +9,7 @@ import pytest
 from babble import babble
 from opus_packets import LOOK_AHEAD, encoded
 from scene import Clock, Listener, a_track
+from structlog.testing import capture_logs
 
 from sessions.capture.packets import PacketCapture
 
@@ -118,6 +119,16 @@ def test_a_packet_that_is_no_opus_costs_itself(scene: Scene) -> None:
     scene.capture.halt()
     assert scene.capture.damaged == 1
     assert len(scene.listener.heard) == 49
+
+
+async def test_packets_that_were_of_no_use_are_told_at_the_end(scene: Scene) -> None:
+    packets = encoded(babble(SECOND))
+    packets[10] = b"\xff\xff\xff"
+    scene.speaks(packets)
+    with capture_logs() as logs:
+        await scene.capture.close()
+    told = [line for line in logs if line["event"] == "capture.unusable"]
+    assert [(line["damaged"], line["garbage"]) for line in told] == [(1, 0)]
 
 
 async def test_it_closes_its_listeners_once_and_takes_nothing_more(

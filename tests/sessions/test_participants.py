@@ -9,7 +9,8 @@ from django.utils import timezone
 from scene import an_open_session, at_once
 
 from sessions import events, participants
-from sessions.models import Participant, VoiceSession
+from sessions.errors import SessionEndedError
+from sessions.models import Participant, State, VoiceSession
 from sessions.participants import Sight, Stream
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,32 @@ def test_coming_and_going_is_told_once(session: VoiceSession) -> None:
     participants.leave(session.pk, person.pk, connection="2")
     participants.leave(session.pk, person.pk, connection="2")
     assert presence(session) == [True, False]
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.FINISHING, State.READY])
+def test_whoever_was_heard_joins_however_far_the_end_has_come(
+    session: VoiceSession, state: State
+) -> None:
+    VoiceSession.objects.filter(pk=session.pk).update(
+        state=state,
+        stop_requested_at=timezone.now(),
+        ended_at=None if state == State.ACTIVE else timezone.now(),
+    )
+    with pytest.raises(SessionEndedError):
+        join(session)
+    made = participants.join(
+        session.pk, key="a", name="Alice", connection="1", was_heard=True
+    )
+    assert made.name == "Alice"
+
+
+@pytest.mark.parametrize("state", [State.DELETED, State.FAILED])
+def test_nobody_joins_what_is_not_kept(session: VoiceSession, state: State) -> None:
+    VoiceSession.objects.filter(pk=session.pk).update(state=state)
+    with pytest.raises(SessionEndedError):
+        participants.join(
+            session.pk, key="a", name="Alice", connection="1", was_heard=True
+        )
 
 
 def test_whoever_is_not_seen_any_more_has_left(session: VoiceSession) -> None:

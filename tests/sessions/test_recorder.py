@@ -126,14 +126,55 @@ async def test_a_connection_becomes_chunks_a_fragment_and_a_master() -> None:
     assert {row.state for row in kept} == {"stored"}
 
 
-async def test_every_received_sample_is_on_disk_at_once() -> None:
+async def test_every_received_sample_is_on_disk_with_the_round_it_came_in() -> None:
     """As a killed process would leave it: nothing is closed, nothing was waited for."""
     speaker = await a_speaker()
     said = speech(2.0)
     speaker.says(said)
+    await asyncio.sleep(0)
     (folder,) = spool.folders()
     assert np.array_equal(journaled(folder), said)
     await speaker.capture.close()
+
+
+async def test_what_came_in_one_round_is_one_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writes: list[bytes] = []
+    write = diary.write
+
+    def wrote(descriptor: int, data: bytes) -> int:
+        writes.append(data)
+        return write(descriptor, data)
+
+    speaker = await a_speaker()
+    monkeypatch.setattr(diary, "write", wrote)
+    for _ in range(3):
+        speaker.says(speech(1.0))
+        await asyncio.sleep(0)
+    assert len(writes) == 3
+    await speaker.capture.close()
+
+
+async def test_what_is_called_settled_is_on_disk() -> None:
+    """What a browser is told it need not send again."""
+    speaker = await a_speaker()
+    said = speech(2.0)
+    speaker.says(said)
+    assert isinstance(speaker.recorder, Recorder)
+    assert speaker.recorder.settled()
+    (folder,) = spool.folders()
+    assert np.array_equal(journaled(folder), said)
+    await speaker.capture.close()
+
+
+async def test_whoever_closes_at_once_has_it_written_down() -> None:
+    speaker = await a_speaker()
+    said = speech(2.0)
+    speaker.says(said)
+    await speaker.capture.close()
+    (folder,) = spool.folders()
+    assert np.array_equal(journaled(folder), said)
 
 
 async def test_nothing_is_kept_where_nothing_may_be(here: Path) -> None:

@@ -127,3 +127,53 @@ async def test_what_cannot_be_taken_holds_nothing_up(clock: Clock) -> None:
         inbox.put(one)
     await inbox.drained()
     assert took == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
+async def test_whoever_hears_much_has_no_more_turns_than_the_others(
+    clock: Clock,
+) -> None:
+    """What comes while it takes must not ask for a second place in the row."""
+    took: list[str] = []
+    turns = Turns(clock)
+
+    def takes(name: str) -> Callable[[int], None]:
+        def take(left: int) -> None:
+            clock.passes(0.001)
+            took.append(name)
+            if left:
+                loud.put(left - 1)
+
+        return take
+
+    loud = Inbox(takes("loud"), of=turns)
+    quiet = Inbox(takes("quiet"), of=turns)
+    for _ in range(50):
+        loud.put(1_000)
+        quiet.put(0)
+    await eventually(lambda: took.count("quiet") == 50)
+    before = took[: len(took) - took[::-1].index("quiet")]
+    assert before.count("loud") <= 60
+
+
+async def test_many_threads_ask_once(clock: Clock) -> None:
+    asked: list[object] = []
+
+    class Asked(Turns):
+        def ask(self, work: Callable[[Callable[[], bool]], bool]) -> None:
+            asked.append(work)
+
+    took: list[int] = []
+    inbox = Inbox(took.append, of=Asked(clock))
+
+    def hears() -> None:
+        for _ in range(500):
+            inbox.put(1)
+
+    hearing = [threading.Thread(target=hears) for _ in range(4)]
+    for one in hearing:
+        one.start()
+    for one in hearing:
+        one.join()
+    assert len(asked) == 1
+    inbox.take_all()
+    assert len(took) == 2_000

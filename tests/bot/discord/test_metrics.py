@@ -28,6 +28,7 @@ ENDED = Ended(
     reconnects=1,
     longest_gap_s=0.75,
     join_s=1.25,
+    waited_s=0.0421,
     record=True,
 )
 
@@ -63,6 +64,7 @@ def test_a_session_is_one_line_of_numbers_and_ids(tmp_path: Path) -> None:
         "reconnects": 1,
         "longest_gap_s": 0.75,
         "join_s": 1.25,
+        "waited_s": 0.042,
         "record": True,
     }
     assert (second["join_s"], second["record"]) == (None, False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import threading
 import time
 from typing import Any
 
@@ -171,3 +173,94 @@ async def test_who_was_heard_before_the_stop_is_written_down(ears: Ears) -> None
     await call.leave()
     assert sum(len(p.pcm) for p in ears.of["Ada"].heard) == 48_000
     assert not await Participant.objects.exclude(held_by="").aexists()
+
+
+async def test_who_was_heard_is_written_down_however_far_the_end_has_come(
+    ears: Ears,
+) -> None:
+    """A loop that was behind comes to their first words after the session's end."""
+    call = await a_call()
+    await finish.end(call._session.pk, reason="test")
+    says(call, ADA, encoded(babble(48_000)))
+    await call.leave()
+    assert sum(len(p.pcm) for p in ears.of["Ada"].heard) == 48_000
+    assert not await Participant.objects.exclude(held_by="").aexists()
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While it is shut, the database lets nobody in."""
+    opened, join = threading.Event(), participants.join
+
+    def joins(*args: Any, **how: Any) -> Participant:
+        assert opened.wait(20)
+        return join(*args, **how)
+
+    monkeypatch.setattr(tracks.participants, "join", joins)
+    return opened
+
+
+async def test_the_loop_goes_on_when_somebody_comes_whose_words_waited(
+    ears: Ears, door: threading.Event
+) -> None:
+    call = await a_call()
+    says(call, ADA, encoded(babble(48_000)) * 20)
+    await call._inbox.drained()
+    door.set()
+    await eventually(lambda: "Ada" in ears.of)
+    taken = set()
+    while (count := len(ears.of["Ada"].arrived)) < 1_000:
+        taken.add(count)
+        await asyncio.sleep(0)
+    assert len(taken) > 5, "the loop stood still"
+    says(call, ADA, encoded(babble(9_600)), first=1_000)
+    await call.leave()
+    assert len(ears.of["Ada"].arrived) == 1_010
+
+
+async def test_who_leaves_before_their_track_is_open_is_written_down(
+    ears: Ears, door: threading.Event
+) -> None:
+    call = await a_call()
+    says(call, ADA, encoded(babble(48_000)))
+    leaving = asyncio.create_task(call.left(ADA))
+    await asyncio.sleep(0.05)
+    assert not leaving.done()
+    door.set()
+    await leaving
+    assert sum(len(p.pcm) for p in ears.of["Ada"].heard) == 48_000
+    assert ears.of["Ada"].closed == 1
+    assert not await Participant.objects.exclude(held_by="").aexists()
+
+
+async def test_a_disk_that_is_full_is_asked_again(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def full(track: Track) -> list[Listener]:
+        asked.append(track.name)
+        if len(asked) < 4:
+            raise OSError(errno.ENOSPC, "no space left")
+        return ears(track)
+
+    monkeypatch.setattr(tracks, "open_sinks", full)
+    call = await a_call()
+    says(call, ADA, encoded(babble(48_000)))
+    await call.leave()
+    assert len(asked) == 4
+    assert sum(len(p.pcm) for p in ears.of["Ada"].heard) == 48_000
+
+
+async def test_what_stays_away_is_not_waited_for_for_ever(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> Participant:
+        raise OSError("no database")
+
+    monkeypatch.setattr(tracks.participants, "join", away)
+    monkeypatch.setattr(tracks, "LAST_WITHIN_S", 0.05)
+    call = await a_call()
+    says(call, ADA, encoded(babble(9_600)))
+    await call.leave()
+    assert not ears.of
