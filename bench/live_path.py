@@ -114,8 +114,10 @@ class Recorded:
 
     def place(self, number: int, placed: Placed, *, dropped: int) -> None:
         self._diary.placed(number, placed.position, dropped=dropped)
-        self._diary.flush()
         self._tape.put(placed)
+
+    def flush(self) -> None:
+        self._diary.flush()
 
     def settled(self) -> int | None:
         return None
@@ -193,6 +195,7 @@ class Receiver:
             pcm = self._sound.pop(number)[dropped:]
             placed = Placed(found.position, pcm, RATE)
             self._recorded.place(number, placed, dropped=dropped)
+        self._recorded.flush()
 
 
 def by_rtp(packets: list[bytes | None], home: str) -> None:

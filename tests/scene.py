@@ -100,6 +100,9 @@ class Listener:
             raise RuntimeError("this listener is broken")
         self.heard.append(placed)
 
+    def flush(self) -> None:
+        return None
+
     def settled(self) -> int | None:
         return None
 

@@ -63,6 +63,9 @@ class ToneSink:
     def hear(self, placed: Placed) -> None:
         self._enqueue(self._slicer.add(placed))
 
+    def flush(self) -> None:
+        """Nothing: what is found is written at once."""
+
     def settled(self) -> None:
         """A tone that is lost with its process is not missed."""
 

@@ -37,6 +37,10 @@ class Audience:
             self._tally.placed(placed)
             self._each("hear", placed)
 
+    def flush(self) -> None:
+        """Have what came written down; else it is, at the end of the loop's round."""
+        self._each("flush")
+
     def settled(self) -> int | None:
         """The position before which everything is safe with every one of them; None
         if none would miss anything."""
@@ -72,7 +76,9 @@ class Audience:
             self._is_well = False
 
     def _each(
-        self, what: Literal["arrive", "hear", "conclude"], *sound: Frame | Placed
+        self,
+        what: Literal["arrive", "hear", "flush", "conclude"],
+        *sound: Frame | Placed,
     ) -> None:
         for sink in self._sinks:
             try:

@@ -100,6 +100,7 @@ class Capture:
         frame = Frame(pcm, self.rate, arrival_s, skipped, unheard_s)
         self._audience.arrive(frame)
         self._audience.hear(self._timeline.place(frame))
+        self._audience.flush()
 
     def tick(self) -> None:
         """Let go of what was held back; called a few times a second."""

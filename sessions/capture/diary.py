@@ -1,9 +1,10 @@
 """A diary: the journal of one connection, kept on disk while it goes on.
 
-What came in one round of the event loop is one write, at the round's end: each write
-lets go of the interpreter, and the loop then waits for it behind every other thread. A
-killed process loses what it was just receiving. What the disk does not take is kept
-and written later, in order; nothing is dropped.
+What came at once is one write: a capture has it done before it takes the next, or the
+recorder at the end of the loop's round, for sound that had waited in this process
+anyway. Each write lets go of the interpreter, and the loop then waits for it behind
+every other thread. What the disk does not take is kept and written later, in order;
+nothing is dropped.
 """
 
 from __future__ import annotations

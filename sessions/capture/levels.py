@@ -45,6 +45,9 @@ class LevelSink:
             self._energy += float(np.dot(pcm, pcm))
             self._samples += len(pcm)
 
+    def flush(self) -> None:
+        """Nothing: a level is not kept."""
+
     def settled(self) -> int | None:
         return None
 

@@ -98,13 +98,17 @@ class Recorder:
         self._end = placed.end
         self._inbox.append(placed)
 
+    def flush(self) -> None:
+        self._is_flushing = False
+        self._diary.flush()
+
     def settled(self) -> int | None:
-        self._flush()
+        self.flush()
         return 0 if self._diary.is_behind else self._end
 
     async def close(self) -> None:
         """The connection has ended: its last chunk is sealed and its journal safe."""
-        self._flush()
+        self.flush()
         self._closing = True
         desk.wake()
         await self._written
@@ -117,11 +121,7 @@ class Recorder:
         """At the end of this round of the loop."""
         if not self._is_flushing:
             self._is_flushing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._is_flushing = False
-        self._diary.flush()
+            self._loop.call_soon(self.flush)
 
     def work(self) -> bool:
         """At the desk: encode what came; seal what is whole."""

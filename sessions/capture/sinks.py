@@ -63,6 +63,9 @@ class Sink(Protocol):
     def hear(self, placed: Placed) -> None:
         """Take sound; positions rise, with gaps where there was none."""
 
+    def flush(self) -> None:
+        """What came at once has been told: whoever writes it down has it on disk."""
+
     def settled(self) -> int | None:
         """The position before which everything is safe if the process dies now; None
         if this sink would not miss anything."""

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from scene import Clock, an_open_session
 
 from sessions import mixing, participants, recordings, spool
+from sessions.audio.frames import Frame, Placed
 from sessions.audio.journal import Journal
 from sessions.capture import diary, recorder
 from sessions.capture.capture import Capture
@@ -126,18 +127,17 @@ async def test_a_connection_becomes_chunks_a_fragment_and_a_master() -> None:
     assert {row.state for row in kept} == {"stored"}
 
 
-async def test_every_received_sample_is_on_disk_with_the_round_it_came_in() -> None:
+async def test_every_received_sample_is_on_disk_at_once() -> None:
     """As a killed process would leave it: nothing is closed, nothing was waited for."""
     speaker = await a_speaker()
     said = speech(2.0)
     speaker.says(said)
-    await asyncio.sleep(0)
     (folder,) = spool.folders()
     assert np.array_equal(journaled(folder), said)
     await speaker.capture.close()
 
 
-async def test_what_came_in_one_round_is_one_write(
+async def test_packets_that_waited_for_their_turn_are_one_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     writes: list[bytes] = []
@@ -149,10 +149,16 @@ async def test_what_came_in_one_round_is_one_write(
 
     speaker = await a_speaker()
     monkeypatch.setattr(diary, "write", wrote)
-    for _ in range(3):
-        speaker.says(speech(1.0))
-        await asyncio.sleep(0)
+    assert isinstance(speaker.recorder, Recorder)
+    said = speech(0.6)
+    for number, pcm in enumerate(np.split(said, 30)):
+        speaker.recorder.arrive(Frame(pcm, 16_000, number / 50))
+        speaker.recorder.hear(Placed(number * 960, pcm, 16_000))
+        if number % 10 == 9:
+            await asyncio.sleep(0)
     assert len(writes) == 3
+    (folder,) = spool.folders()
+    assert np.array_equal(journaled(folder), said)
     await speaker.capture.close()
 
 
