@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from bot.phone.line import Line
     from bot.phone.pacing import Paced, Pacing
+
+
+UUID_BYTES = 19
+
+
+class Bare(asyncio.Protocol):
+    """Sends back whatever comes behind the UUID, and does nothing else: what the
+    machine has room for."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._before = UUID_BYTES
+
+    def data_received(self, data: bytes) -> None:
+        if self._before:
+            data, self._before = data[self._before :], 0
+        if data:
+            self._transport.write(data)
 
 
 def echoing() -> type[Line]:

@@ -1,8 +1,10 @@
 """The phone: how many calls a core carries, and how well what we say keeps its pace.
 
-The server has one core, a generator in a process of its own the other one. Each caller
-sends 320 bytes every 20 ms; what comes back is timed frame by frame.
+The server has the second core (the kernel's own work is mostly on the first), a
+generator in a process of its own the first. Each caller sends 320 bytes every 20 ms;
+what comes back is timed frame by frame.
 
+    bare         an echo of asyncio's, without a line: what this machine has room for
     transport    lines alone, each frame echoed as it comes, in place of silence
     calls        whole calls: session, both tracks, recording and voice detection
     talking      100 calls that are spoken to: how punctual their frames are, with both
@@ -30,9 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -41,17 +43,21 @@ import numpy as np
 import soxr
 import uvloop
 
-from bench._echo import echoing, nobody_paces
+from bench._echo import Bare, echoing, nobody_paces
 from bench._process import cpu_s
 from bench._telephones import generate, speech
 
+if TYPE_CHECKING:
+    from sessions.audio.frames import Placed
+
 TURNAROUND_MS = 20.0
 STEPS = {
-    "transport": (600, 900, 1200, 1500),
-    "calls": (50, 75, 100, 125, 150, 200, 300),
+    "bare": (600, 900, 1200, 1500),
+    "transport": (600, 750, 900, 1050, 1200, 1500),
+    "calls": (50, 75, 100, 125, 150, 175, 200, 300),
 }
-TARGETS = {"transport": 1200, "calls": 300}
-EVERY_S = {"transport": 0.004, "calls": 0.05}
+TARGETS = {"bare": "none", "transport": "1200 calls", "calls": "300 calls"}
+EVERY_S = {"bare": 0.004, "transport": 0.004, "calls": 0.05}
 """How soon behind each other they call: a session costs more to open than to hold."""
 
 
@@ -87,6 +93,13 @@ async def interrupt(port: int, calls: int) -> list[dict[str, Any]]:
 
 
 # --- the servers ----------------------------------------------------------------------
+
+
+async def serve_bare(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Bare, "127.0.0.1", port, backlog=2048)
+    print("up", flush=True)
+    await server.serve_forever()
 
 
 async def serve_transport(port: int) -> None:
@@ -146,7 +159,27 @@ async def serve_calls(port: int, *, talks: bool) -> None:
         phone.pacing = nobody_paces()
     await phone.start("127.0.0.1", port)
     print("up", flush=True)
-    await asyncio.Event().wait()
+    while True:
+        await asyncio.sleep(0.5)
+        print(*(f"{waits_s:.2f}" for waits_s in waiting_s()), flush=True)
+
+
+def waiting_s() -> tuple[float, float]:
+    """The most sound of one track that waits to be encoded; and to be listened to."""
+    from sessions.capture.desk import desk
+    from transcripts import live
+
+    encoding, hearing = [0.0], [0.0]
+    for recorder in list(desk._workers):
+        encoding.append(_seconds(recorder._inbox.copy()))  # type: ignore[attr-defined]
+    for one in list(live.room()._hearings):
+        coming = [item for item in one.ear._coming.copy() if hasattr(item, "__len__")]
+        hearing.append(_seconds(one.inbox.copy()) + sum(map(len, coming)) / 16_000)
+    return max(encoding), max(hearing)
+
+
+def _seconds(sound: Iterable[Placed]) -> float:
+    return sum(len(one.pcm) / one.rate for one in sound)
 
 
 async def serve_greetings(port: int) -> None:
@@ -177,7 +210,7 @@ async def serve_greetings(port: int) -> None:
 
 @contextlib.contextmanager
 def serving(
-    kind: str, port: int, *, cores: str = "0", **settings: str
+    kind: str, port: int, *, cores: str = "1", **settings: str
 ) -> Iterator[subprocess.Popen[str]]:
     """A server in a process of its own, on these cores."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
@@ -208,10 +241,10 @@ def serving(
 
 
 def asked(*words: object) -> Any:
-    """What a generator found, in a process of its own, on the second core, where it
+    """What a generator found, in a process of its own, on the first core, where it
     comes first: telephones do not wait for the server."""
     first = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
-    run = [*first, "taskset", "-c", "1", sys.executable, __file__, *map(str, words)]
+    run = [*first, "taskset", "-c", "0", sys.executable, __file__, *map(str, words)]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -231,15 +264,18 @@ def family_cpu_s(pid: int) -> float:
 
 
 def main(seconds: float, **settings: str) -> None:
-    for kind in ("transport", "calls"):
+    for kind in STEPS:
         held = 0
-        print(f"{kind} (target: {TARGETS[kind]} calls)")
+        print(f"{kind} (target: {TARGETS[kind]})")
         for calls in STEPS[kind]:
             port = free_port()
             with serving(kind, port, **settings) as server:
                 before, at = family_cpu_s(server.pid), time.monotonic()
                 found = asked("generate", port, calls, seconds, EVERY_S[kind])
                 load = (family_cpu_s(server.pid) - before) / (time.monotonic() - at)
+                server.terminate()
+                assert server.stdout is not None
+                waited = [list(map(float, line.split())) for line in server.stdout]
             holds = found["p99_ms"] < TURNAROUND_MS and not found["lost"]
             held = calls if holds else held
             print(
@@ -249,6 +285,12 @@ def main(seconds: float, **settings: str) -> None:
                 f"{load:.2f} of the core; p99 of who calls "
                 f"{found['sent_late_ms']:.1f} ms late{'' if holds else '  (too much)'}"
             )
+            if waited:
+                encoding, hearing = map(max, zip(*waited, strict=True))
+                print(
+                    f"{'':9}sound waited {encoding:.1f} s to be encoded, "
+                    f"{hearing:.1f} s for voice detection, at most"
+                )
             if not holds:
                 break
         print(f"  holds {held} calls on a core")
@@ -297,6 +339,8 @@ if __name__ == "__main__":
         realtime.keep_connections()
         port = int(words[0])
         match mode.removeprefix("serve-"):
+            case "bare":
+                uvloop.run(serve_bare(port))
             case "transport":
                 uvloop.run(serve_transport(port))
             case "greetings":

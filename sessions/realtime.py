@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
+import threading
 
 from django.db import connections
 
@@ -17,6 +20,11 @@ GARBAGE = 10_000, 20, 100
 """When the garbage is collected: the young as before, all of it seldom. To look through
 everything took 50 to 130 ms, every few seconds, and everybody waited."""
 
+BACK = 10
+"""How much nicer (`nice`) threads are whose work may wait. A hundred calls on one core:
+99 of 100 frames answered within 7 ms, and within 44 where all threads are equal; 200
+members of Discord on two: a packet waits 5 s at most, not 12 to 24."""
+
 _KEPT = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 
 
@@ -26,6 +34,17 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
+
+
+def stand_back() -> None:
+    """For a thread whose work may wait, encoding or detection: where there is more to
+    do than cores for it, the kernel runs the loop first. Linux alone knows it of a
+    thread; elsewhere nothing changes."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox that forbids it
+            nice = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, nice + BACK)
 
 
 def keep_connections() -> None:

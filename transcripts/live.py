@@ -16,7 +16,7 @@ import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from sessions import events
+from sessions import events, realtime
 from sessions.background import PerLoop, spawn
 from sessions.capture.sinks import Track
 from transcripts import scribe, vad
@@ -53,7 +53,9 @@ class Room:
         self._hearings: list[Hearing] = []
         self._new = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vad")
+        self._thread = ThreadPoolExecutor(
+            1, thread_name_prefix="vad", initializer=realtime.stand_back
+        )
         self._unwritten = 0  # found, and not yet a row or an offer
         self._watchers: dict[int, Watcher] = {}
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from sessions import measures
+from sessions import measures, realtime
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +67,7 @@ class Desk:
         self._news.set()
 
     def _work(self) -> None:
+        realtime.stand_back()
         while not self._is_over("recordings"):
             self._news.wait(LOOK_S)
             self._news.clear()

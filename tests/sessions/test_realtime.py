@@ -1,0 +1,58 @@
+"""Whose work may wait stands back, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+
+import pytest
+from scene import eventually
+
+from sessions import realtime
+from sessions.capture.desk import Desk
+from transcripts.live import Room
+from transcripts.vad import EnergyVad, VadChoice
+
+
+def nice(thread: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, thread)
+
+
+class Noting:
+    """Lies on the desk for a moment."""
+
+    is_unsynced = False
+    nice: int | None = None
+
+    def work(self) -> bool:
+        self.nice = nice(threading.get_native_id())
+        return False
+
+    def sync(self) -> None: ...
+
+
+async def test_encoding_stands_back_and_the_loop_does_not() -> None:
+    before, worker = nice(threading.get_native_id()), Noting()
+    Desk().put(worker)
+    await eventually(lambda: worker.nice is not None)
+    assert worker.nice == before + realtime.BACK
+    assert nice(threading.get_native_id()) == before
+
+
+async def test_detection_stands_back() -> None:
+    room = Room(lambda: VadChoice(EnergyVad()))
+    loop, before = asyncio.get_running_loop(), nice(threading.get_native_id())
+    found = await loop.run_in_executor(room._thread, threading.get_native_id)
+    assert nice(found) == before + realtime.BACK
+    room._thread.shutdown()
+
+
+def test_where_it_is_forbidden_the_work_is_done_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(realtime.os, "setpriority", forbidden)
+    realtime.stand_back()
