@@ -169,9 +169,9 @@ def waiting_s() -> tuple[float, float]:
     from sessions.capture.desk import desk
     from transcripts import live
 
-    encoding, hearing = [0.0], [0.0]
-    for recorder in list(desk._workers):
-        encoding.append(_seconds(recorder._inbox.copy()))  # type: ignore[attr-defined]
+    hearing = [0.0]
+    recorders: list[Any] = list(desk._workers)
+    encoding = [0.0, *(_seconds(one._inbox.copy()) for one in recorders)]
     for one in list(live.room()._hearings):
         coming = [item for item in one.ear._coming.copy() if hasattr(item, "__len__")]
         hearing.append(_seconds(one.inbox.copy()) + sum(map(len, coming)) / 16_000)
