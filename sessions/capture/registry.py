@@ -114,10 +114,12 @@ class Registry:
         ]
 
     async def stop(self, session_id: int) -> None:
-        """End every capture of a session here, and wait until each is written down."""
+        """End every capture of a session here, and wait until each is written down.
+        Whoever waits may lose patience: they are stopped all the same."""
         theirs = [h for h in self._held if h.capture.track.session_id == session_id]
         hosts = [h for h in self._hosts if h.session_id == session_id]
-        await stop_each([*theirs, *hosts], Stop.ENDED)
+        stopping = stop_each([*theirs, *hosts], Stop.ENDED)
+        await asyncio.shield(spawn(stopping, name=f"stop {session_id}"))
 
     async def shut_down(self) -> None:
         """The process ends: write down what was heard, and ask everybody to return."""
