@@ -76,12 +76,12 @@ async def test_two_windows_show_the_same_and_one_that_was_cut_off_catches_up(
         await expect(one.locator(".line:not(.partial)").nth(1)).to_be_attached(
             timeout=30_000
         )
-        line.cut()
+        line.set("cut")
         came = await seen_by(other)
         await expect(other.get_by_text("Connection lost.")).to_be_visible()
         await asyncio.sleep(CUT_OFF_S)
         missed = len(await seen_by(one)) - len(came)
-        line.mend()
+        line.set("well")
         await expect(other.get_by_text("Connection lost.")).to_be_hidden(timeout=20_000)
         mended = await seen_by(one)
         await talking
