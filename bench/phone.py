@@ -32,9 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -46,9 +46,8 @@ import uvloop
 from bench._echo import Bare, echoing, nobody_paces
 from bench._process import cpu_s
 from bench._telephones import generate, speech
-
-if TYPE_CHECKING:
-    from sessions.audio.frames import Placed
+from sessions.audio.frames import TIMELINE_RATE
+from transcripts.vad import WINDOW
 
 TURNAROUND_MS = 20.0
 STEPS = {
@@ -165,21 +164,21 @@ async def serve_calls(port: int, *, talks: bool) -> None:
 
 
 def waiting_s() -> tuple[float, float]:
-    """The most sound of one track that waits to be encoded; and to be listened to."""
+    """The most sound of one track that waits to be encoded; and to be listened to. By
+    positions: to add up what waits would hold up what is measured."""
     from sessions.capture.desk import desk
     from transcripts import live
 
-    hearing = [0.0]
+    encoding, hearing = [0], [0]
     recorders: list[Any] = list(desk._workers)
-    encoding = [0.0, *(_seconds(one._inbox.copy()) for one in recorders)]
+    for inbox in (one._inbox for one in recorders):
+        with contextlib.suppress(IndexError):  # emptied meanwhile, on its thread
+            encoding.append(inbox[-1].end - inbox[0].position)
     for one in list(live.room()._hearings):
-        coming = [item for item in one.ear._coming.copy() if hasattr(item, "__len__")]
-        hearing.append(_seconds(one.inbox.copy()) + sum(map(len, coming)) / 16_000)
-    return max(encoding), max(hearing)
-
-
-def _seconds(sound: Iterable[Placed]) -> float:
-    return sum(len(one.pcm) / one.rate for one in sound)
+        with contextlib.suppress(IndexError):
+            judged = one.ear._position(one.ear._judged * WINDOW)
+            hearing.append(one.inbox[-1].end - judged)
+    return max(encoding) / TIMELINE_RATE, max(hearing) / TIMELINE_RATE
 
 
 async def serve_greetings(port: int) -> None:

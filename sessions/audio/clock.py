@@ -42,6 +42,11 @@ class _Counted:
     arrival: int
     offset: int  # arrival minus the frame's end: where sample 0 stands if not delayed
 
+    @property
+    def end(self) -> int:
+        """Behind its last sample, which came at `arrival`."""
+        return self.arrival - self.offset
+
 
 class TrackClock:
     """Places one participant's stream. `origin` is where the stream's sample 0 stands.
@@ -126,7 +131,7 @@ class TrackClock:
         span = now - first.arrival - round(self._unheard_s * TIMELINE_RATE)
         if span < DECIDE and not final:
             return []
-        if newest.start - first.start > BURST_PACE * span:  # the burst goes on
+        if newest.end - first.end > BURST_PACE * span:  # the burst goes on
             over = span > HOLD_MAX or final
             return self._emit(self._held, on_time=False) if over else []
         hole = min(map(self._lateness, self._held))

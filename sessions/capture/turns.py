@@ -2,7 +2,9 @@
 at a time, one call after the other.
 
 Everything else on the loop comes in between: what is said by us, heartbeats, commands,
-the end of a call. However much sound waits, none of them waits for it.
+the end of a call. However much sound waits, none of them waits for it. When all is
+taken there is a pause, the longer the more it was: each of many calls has several
+frames then, which cost little more than one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ from sessions.background import PerLoop
 
 log = structlog.get_logger(__name__)
 
-TURN_S = 0.005
+TURN_S, TURN_MAX_S = 0.001, 0.005
+"""A turn, and how long it gets where all of it takes longer than a tenth of a second:
+what goes on in between costs, too. At 180 calls on a core 99 of 100 frames are answered
+within 19 ms, and within 33 where all turns are long; where all are short, 200 members
+of Discord are taken in three times as late."""
+PAUSE, PAUSE_MAX_S = 8, 0.05
+"""So many times as long as it took. At 150 calls, four tenths of the loop's work."""
 T = TypeVar("T")
 
 Work = Callable[[Callable[[], bool]], bool]
@@ -36,23 +44,42 @@ class Turns:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Work] = deque()
         self._is_woken = False
+        self._began = self._pause_until = clock()
+        self._worked_s = 0.0  # since the last pause
 
     def ask(self, work: Work) -> None:
         """On any thread: work soon. Once is enough until it is called."""
         self._waiting.append(work)
         if not self._is_woken:  # two threads may both wake it: nothing is lost by that
             self._is_woken = True
-            self._loop.call_soon_threadsafe(self._turn)
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        pause_s = self._pause_until - self._clock()
+        if pause_s > 0:
+            self._loop.call_later(pause_s, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._began = self._clock()
+        self._turn()
 
     def _turn(self) -> None:
-        self._is_woken = False  # before looking: what comes now wakes it again
-        until = self._clock() + TURN_S
+        began = self._clock()
+        turn_s = min(max((began - self._began) / 20, TURN_S), TURN_MAX_S)
         try:
-            self._work(lambda: self._clock() >= until)
+            self._work(lambda: self._clock() >= began + turn_s)
         finally:  # one call's fault is not the others'
-            if self._waiting and not self._is_woken:
+            now = self._clock()
+            self._worked_s += now - began
+            self._is_woken = False  # before looking: what comes now wakes it again
+            if self._waiting:
                 self._is_woken = True
                 self._loop.call_soon(self._turn)
+            else:
+                self._pause_until = now + min(PAUSE * self._worked_s, PAUSE_MAX_S)
+                self._worked_s = 0.0
 
     def _work(self, is_over: Callable[[], bool]) -> None:
         while self._waiting:

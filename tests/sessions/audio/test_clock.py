@@ -127,6 +127,20 @@ def test_held_sound_is_placed_when_nothing_follows() -> None:
     assert abs(placed.position / TIMELINE_RATE - 9.0) < 0.04
 
 
+def test_pieces_of_unlike_lengths_behind_a_hole_are_no_burst() -> None:
+    """What waited is taken together, and the last piece may be a short one."""
+    clock, placed = TrackClock(), list[Placed]()
+    lengths_s = [0.22] * 5 + [0.22, 0.22, 0.22, 0.04]
+    at_s = 1.0
+    for number, length_s in enumerate(lengths_s):
+        at_s += length_s + (1.0 if number == 5 else 0.0)
+        pcm = np.full(round(length_s * RATE), 5000, np.int16)
+        placed += clock.place(Frame(pcm, RATE, at_s))
+    placed += clock.flush()
+    gap = placed[5].position - placed[4].end
+    assert abs(gap / TIMELINE_RATE - 1.0) < 0.04
+
+
 def test_a_late_first_frame_does_not_displace_the_stream() -> None:
     clock = TrackClock()
     pcm = np.full(320, 5000, np.int16)
