@@ -55,6 +55,31 @@ def test_what_is_there_whole_has_no_hole(track: Track) -> None:
     assert len(found.astray_ms) == FRAMES
 
 
+def thinned(pcm: Pcm, *, begin: int, times: int) -> Pcm:
+    """Half of each 20 ms left out, from a place on that is no frame's beginning."""
+    gone = (begin + np.arange(times)[:, None] * FRAME + np.arange(FRAME // 2)).ravel()
+    return np.delete(pcm, gone)
+
+
+def test_a_delay_that_is_taken_back_in_a_pause_is_no_hole(track: Track) -> None:
+    heard = thinned(track.script.pcm, begin=300 * FRAME + 269, times=19)
+    found = judged(track, [take(heard)], [])
+    assert not found.holes
+    assert found.shortened_s == pytest.approx(0.19)
+
+
+def test_a_sample_that_is_wrong_there_is_one(track: Track) -> None:
+    heard = thinned(track.script.pcm, begin=300 * FRAME + 269, times=19)
+    heard[305 * FRAME] += 60
+    (hole,) = judged(track, [take(heard)], []).holes
+    assert hole.seconds == pytest.approx(20 * FRAME_S, abs=2 * FRAME_S)
+
+
+def test_a_delay_that_is_taken_back_in_speech_is_one(track: Track) -> None:
+    heard = thinned(track.script.pcm, begin=110 * FRAME + 269, times=19)
+    assert judged(track, [take(heard)], []).holes
+
+
 def test_one_wrong_sample_is_a_hole(track: Track) -> None:
     heard = track.script.pcm.copy()
     heard[200 * FRAME + 7] += 1

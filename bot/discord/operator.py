@@ -207,7 +207,7 @@ class Operator:
             if not member.bot and (panel := self._endings.panel_of(call)):
                 call.works.start(panel.greet(member), name="discord.greet")
         elif call.is_waiting and member.id == call.user_id:
-            call.works.start(self._openings.begin(call), name="discord.begin")
+            call.works.depend(self._openings.begin(call), name="discord.begin")
 
     def _went(self, call: Conversation, member: Member) -> None:
         if not call.is_begun:

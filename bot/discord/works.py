@@ -14,7 +14,7 @@ Work = Coroutine[Any, Any, Any]
 
 class Works:
     """Of one call, on its event loop. `crashed` is told when one of them fails by
-    itself."""
+    itself without which there is no call."""
 
     def __init__(self, *, crashed: Callable[[], None]) -> None:
         self._crashed = crashed
@@ -35,7 +35,12 @@ class Works:
             raise VoiceError("session_ended", "It ended before it began.") from None
 
     def start(self, work: Work, *, name: str) -> None:
-        """Do something beside; broken off at the end."""
+        """Do something beside; broken off at the end. It may fail: a sign that nobody
+        sees is no reason to hear nobody."""
+        self._add(spawn(work, name=name))
+
+    def depend(self, work: Work, *, name: str) -> None:
+        """The same, and where it fails, so does the call."""
         self._add(spawn(work, name=name)).add_done_callback(self._ended)
 
     def run(self, errand: Work, *, name: str) -> None:

@@ -17,6 +17,7 @@ from talk import word_errors, words_of
 
 from chaos.people import Track
 from chaos.script import FRAME_S, Pcm, Phrase, Script
+from chaos.thinning import kept_of
 from chaos.town import Down
 
 TIMELINE = 48_000
@@ -184,16 +185,36 @@ def _place_parts(script: Script, take: Take, found: Places) -> None:
         if best is not None:
             at[number] = take.start + best[0] * scale
             found.left_out[number] = best[1]
-    for begin, end in _runs(np.isnan(at)):  # moved where one ends and the next begins
-        if begin and end < len(at) and end - begin == 2:
-            lines = {
-                _line(at[begin - 1], take, scale) + size,
-                _line(at[end], take, scale) - 2 * size,
-            }
-            both = frames[begin:end].reshape(-1)
-            if best := _moved(both, take.pcm, lines, most=size // 2):
-                at[begin:end] = take.start + (best[0] + np.arange(2) * size) * scale
-                found.left_out[begin] = best[1]
+    for begin, end in _runs(np.isnan(at) | (found.left_out > 0)):
+        _place_run(script, take, found, begin, end)
+
+
+def _place_run(script: Script, take: Take, found: Places, begin: int, end: int) -> None:
+    """Frames between two whole ones that were moved more than once: where one ends and
+    the next begins, or here and there."""
+    size, scale, at = script.frame, TIMELINE // take.rate, found.at
+    if not begin or end == len(at) or not np.isnan(at[begin:end]).any():
+        return
+    first = _line(at[begin - 1], take, scale) + size
+    last = _line(at[end], take, scale)
+    said = script.pcm[begin * size : end * size]
+    if end - begin == 2:
+        best = _moved(said, take.pcm, {first, last - 2 * size}, most=size // 2)
+        if best is not None:
+            at[begin:end] = take.start + (best[0] + np.arange(2) * size) * scale
+            found.left_out[begin] = best[1]
+            return
+    if not 0 <= first <= last <= len(take.pcm):
+        return
+    places = kept_of(said, take.pcm[first:last], most=size // 2)
+    if places is None:
+        return
+    for number, one in zip(range(begin, end), places.reshape(-1, size), strict=True):
+        there = np.flatnonzero(one >= 0)
+        if len(there):
+            line = first + one[there[-1]] - there[-1]
+            at[number] = take.start + line * scale
+            found.left_out[number] = size - len(there)
 
 
 def _line(at: float, take: Take, scale: int) -> int:

@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from bot.discord.faults import FAULTS, fault, is_final, said
 from bot.discord.guild import deeds
 from bot.discord.guild.surfacing import surfaced
+from bot.discord.unbroken import insist
 from bot.models import DiscordCall
 from sessions.errors import VoiceError
 
@@ -86,7 +87,8 @@ async def put_on_status(
     if not channel.permissions_for(channel.guild.me).set_voice_channel_status:
         return
     call.status_on = str(channel.id)
-    await database_sync_to_async(deeds.status_set)(call.pk, channel_id=channel.id)
+    keep = database_sync_to_async(deeds.status_set)
+    await insist(lambda: keep(call.pk, channel_id=channel.id))
     try:
         async with asyncio.timeout(WITHIN_S):
             await channel.edit(status=text[:STATUS_MAX])

@@ -47,9 +47,16 @@ async def test_what_is_begun_beside_a_call_is_broken_off_with_it() -> None:
     assert call.crashes == 0
 
 
-async def test_what_fails_beside_a_call_is_the_calls_end() -> None:
+async def test_what_fails_beside_a_call_is_not_its_end() -> None:
     call = Call()
     call.works.start(call.fails(), name="fails")
+    await steps()
+    assert call.crashes == 0
+
+
+async def test_what_a_call_depends_on_and_fails_is_its_end() -> None:
+    call = Call()
+    call.works.depend(call.fails(), name="fails")
     await steps()
     assert call.crashes == 1
 
