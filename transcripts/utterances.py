@@ -10,7 +10,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -26,6 +25,7 @@ from transcripts.claims import Claim, claim
 from transcripts.exports import Line
 from transcripts.models import Correction, Utterance, UtteranceState
 from transcripts.recognised import Recognised
+from transcripts.spoken import Spoken
 
 __all__ = [
     "Backlog",
@@ -55,25 +55,6 @@ UNFINISHED = (UtteranceState.PENDING, UtteranceState.CLAIMED)
 PIN_PROBABILITY = 0.7
 # A row that failed rests this long per attempt, so that others come first.
 REST_S = 2.0
-# Speech heard a second time is cut nearly, not exactly, as the first time.
-COVERED = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """One stretch of speech as the listener cut it.
-
-    Positions are samples at 48 kHz since time zero; `audio` is 16-bit little-endian
-    mono PCM at 16 kHz that begins at `audio_start`.
-    """
-
-    public_id: UUID
-    session_id: int
-    participant_id: int
-    start: int
-    end: int
-    audio_start: int
-    audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +83,25 @@ def record(spoken: Spoken) -> None:
     """Keep an utterance and its sound, and ring for a worker; twice is once.
 
     A stream that returns after a crash says its last seconds again: what is covered by
-    rows of the same participant already is not kept a second time.
+    rows of the same participant already is not kept a second time, and of a phrase in
+    the middle of which the line broke, what came behind that.
     """
     with transaction.atomic():
         if _is_unwanted(spoken):
             log.info("utterance.opted_out", session=spoken.session_id)
             return
-        if _is_covered(spoken):
+        new = spoken.beside(_known(spoken))
+        if new is None:
             log.info("utterance.heard_again", session=spoken.session_id)
             return
         row = Utterance.objects.create(
-            public_id=spoken.public_id,
-            session_id=spoken.session_id,
-            participant_id=spoken.participant_id,
-            start=spoken.start,
-            end=spoken.end,
-            audio_start=spoken.audio_start,
-            audio=spoken.audio,
+            public_id=new.public_id,
+            session_id=new.session_id,
+            participant_id=new.participant_id,
+            start=new.start,
+            end=new.end,
+            audio_start=new.audio_start,
+            audio=new.audio,
         )
         transaction.on_commit(lambda: doorbell.ring(doorbell.DRAIN), robust=True)
     log.info("utterance.recorded", session=spoken.session_id, utterance=row.pk)
@@ -147,16 +130,12 @@ def _is_unwanted(spoken: Spoken) -> bool:
     return people.exclude(opted_out_at=None).exists()
 
 
-def _is_covered(spoken: Spoken) -> bool:
-    """Whether rows of this participant, itself perhaps, hold nearly all of it."""
+def _known(spoken: Spoken) -> list[tuple[int, int]]:
+    """The rows of this participant, itself perhaps, that hold something of it."""
     rows = Utterance.objects.filter(
         participant=spoken.participant_id, end__gt=spoken.start, start__lt=spoken.end
     )
-    covered = sum(
-        min(end, spoken.end) - max(start, spoken.start)
-        for start, end in rows.values_list("start", "end")
-    )
-    return covered >= COVERED * max(spoken.end - spoken.start, 1)
+    return list(rows.values_list("start", "end"))
 
 
 def complete(
