@@ -119,30 +119,33 @@ class Telephone:
             self.track.lines += 1
             first = self._now(began)
             await asyncio.sleep(began + first * FRAME_S - time.monotonic())
-            self._note(first, began)
             await self._say(caller, first)
             caller.hang_up()
         self._close_notes()
 
     async def _say(self, caller: Caller, first: int) -> None:
-        script = self.track.script
-        saying = asyncio.create_task(
-            caller.say(script.pcm[first * script.frame :], script.rate)
-        )
+        saying = asyncio.create_task(self._say_from(caller, first))
         hearing = asyncio.create_task(_until_silent(caller))
         await asyncio.wait([saying, hearing], return_when=asyncio.FIRST_COMPLETED)
         for task in (saying, hearing):
             task.cancel()
         await asyncio.wait([saying, hearing])
 
+    async def _say_from(self, caller: Caller, first: int) -> None:
+        script = self.track.script
+        self._note(first)
+        await caller.say(script.pcm[first * script.frame :], script.rate)
+
     def _now(self, began: float) -> int:
         """The next frame that is captured whole."""
         return max(int(np.ceil((time.monotonic() - began) / FRAME_S)), 0)
 
-    def _note(self, first: int, began: float) -> None:
+    def _note(self, first: int) -> None:
+        """From now on, and each in its time: where a busy machine begins late, all of
+        it is said later."""
         self._close_notes()
-        frames = np.arange(first, self.track.script.frames)
-        self.track.captured[first:] = began + frames * FRAME_S
+        frames = np.arange(self.track.script.frames - first)
+        self.track.captured[first:] = time.monotonic() + frames * FRAME_S
 
     def _close_notes(self) -> None:
         """What was to be said later and was not, because the line broke."""
