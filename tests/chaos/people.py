@@ -133,8 +133,11 @@ class Telephone:
 
     async def _say_from(self, caller: Caller, first: int) -> None:
         script = self.track.script
+        pcm = script.pcm[first * script.frame :]
         self._note(first)
-        await caller.say(script.pcm[first * script.frame :], script.rate)
+        # One frame, and right behind it the others: to prepare them takes its time.
+        await caller.say(pcm[: script.frame], script.rate)
+        await caller.say(pcm[script.frame :], script.rate)
 
     def _now(self, began: float) -> int:
         """The next frame that is captured whole."""
