@@ -19,7 +19,7 @@ with a ledger, a recording and a cheap detector; Go's CyCore 1,000 to 1,200, AVA
 server 250 to 350 (transport). With `--redis` cache and tasks are Redis's, as in
 installations of that size; files and SQLite have them otherwise.
 
-`python bench/phone.py` takes two minutes; a number of seconds makes each step as long.
+`python bench/phone.py` takes five minutes; a number of seconds makes each step as long.
 """
 
 from __future__ import annotations

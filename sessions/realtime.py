@@ -23,7 +23,8 @@ everything took 50 to 130 ms, every few seconds, and everybody waited."""
 BACK = 10
 """How much nicer (`nice`) threads are whose work may wait. A hundred calls on one core:
 99 of 100 frames answered within 7 ms, and within 44 where all threads are equal; 200
-members of Discord on two: a packet waits 5 s at most, not 12 to 24."""
+members of Discord on two, from run to run: a packet waits 5 to 24 s at most, not 12 to
+24."""
 
 _KEPT = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from sessions.audio.frames import TIMELINE_RATE, Placed
 from transcripts.speech import Endpointer, Endpointing, Stretch
+from transcripts.spoken import RATE, SCALE
 from transcripts.vad import WINDOW, Floats, VadState
 
-RATE = 16_000
-SCALE = TIMELINE_RATE // RATE
 TAIL = RATE // 5
 """Samples kept behind the last voiced window: 200 ms, for a soft last consonant."""
 JUMP_S = 2.0

@@ -14,7 +14,8 @@ SCALE = TIMELINE_RATE // RATE
 COVERED = 0.8
 NEAR = TIMELINE_RATE // 5
 """Speech heard a second time is cut nearly, not exactly, as the first time. What lies
-in front of a line by less than that belongs to its sound anyway."""
+in front of a line by less than that belongs to its sound anyway; what reaches into one
+by no more is not the same once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,10 @@ class Spoken:
             return self
         for begin, until in stretches:
             covered += max(min(until, self.end) - max(begin, self.start), 0)
-            if begin - NEAR <= start < until:
+            if begin - NEAR <= start < until - NEAR:
                 start = until
         for begin, until in reversed(stretches):
-            if begin < end <= until + NEAR:
+            if begin + NEAR < end <= until + NEAR:
                 end = begin
         if covered >= COVERED * max(self.end - self.start, 1) or start >= end:
             return None

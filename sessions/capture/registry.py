@@ -116,10 +116,13 @@ class Registry:
     async def stop(self, session_id: int) -> None:
         """End every capture of a session here, and wait until each is written down.
         Whoever waits may lose patience: they are stopped all the same."""
+        await asyncio.shield(self._stopping(session_id))
+
+    def _stopping(self, session_id: int) -> asyncio.Task[None]:
         theirs = [h for h in self._held if h.capture.track.session_id == session_id]
         hosts = [h for h in self._hosts if h.session_id == session_id]
         stopping = stop_each([*theirs, *hosts], Stop.ENDED)
-        await asyncio.shield(spawn(stopping, name=f"stop {session_id}"))
+        return spawn(stopping, name=f"stop {session_id}")
 
     async def shut_down(self) -> None:
         """The process ends: write down what was heard, and ask everybody to return."""
@@ -218,7 +221,7 @@ class Registry:
         await self._drop_opted_out()
         still = await database_sync_to_async(queries.still_open)(captured)
         for session_id in captured - still:
-            spawn(self.stop(session_id), name=f"stop {session_id}")
+            self._stopping(session_id)
 
     async def _drop_opted_out(self) -> None:
         """Whoever asked not to be recorded any more, in whatever process."""

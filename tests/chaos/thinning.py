@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+from chaos.script import Pcm
+
 KEY = 8
-"""Samples by which the place is known where it goes on."""
+"""Samples by which a place is looked up; what follows is compared."""
 
 
 def kept_of(said: Pcm, kept: Pcm, *, most: int) -> NDArray[np.int64] | None:
@@ -17,8 +18,7 @@ def kept_of(said: Pcm, kept: Pcm, *, most: int) -> NDArray[np.int64] | None:
     here = there = 0
     while there < len(kept):
         rest = min(len(said) - here, len(kept) - there)
-        unlike = np.flatnonzero(said[here : here + rest] != kept[there : there + rest])
-        alike = int(unlike[0]) if len(unlike) else rest
+        alike = leading(said[here : here + rest] == kept[there : there + rest])
         places[here : here + alike] = there + np.arange(alike)
         here, there = here + alike, there + alike
         if there < len(kept):
@@ -27,6 +27,11 @@ def kept_of(said: Pcm, kept: Pcm, *, most: int) -> NDArray[np.int64] | None:
                 return None
             here += left_out
     return places if len(said) - here <= most else None
+
+
+def leading(alike: NDArray[np.bool_]) -> int:
+    """How many hold before the first that does not."""
+    return len(alike) if alike.all() else int(np.argmin(alike))
 
 
 def _found(key: Pcm, said: Pcm, *, most: int) -> int | None:

@@ -17,14 +17,12 @@ from talk import word_errors, words_of
 
 from chaos.people import Track
 from chaos.script import FRAME_S, Pcm, Phrase, Script
-from chaos.thinning import kept_of
+from chaos.thinning import KEY, kept_of, leading
 from chaos.town import Down
 
 TIMELINE = 48_000
 MP3_FRAME = 1152
 SIDES: tuple[Literal["left"], Literal["right"]] = "left", "right"
-KEY = 8
-"""Samples by which a frame is looked up; the rest of it is compared."""
 ALIKE = 0.6
 """Of a decoded packet to what was encoded; two phrases have less than 0.3."""
 SHORTEST = 5
@@ -233,9 +231,9 @@ def _moved(
         line: pcm[line : line + size] == frame[: len(pcm[line : line + size])]
         for line in lines
     }
-    heads = {line: _leading(one) for line, one in alike.items()}
+    heads = {line: leading(one) for line, one in alike.items()}
     tails = {
-        line: _leading(one[::-1]) if len(one) == size else 0
+        line: leading(one[::-1]) if len(one) == size else 0
         for line, one in alike.items()
     }
     for head in lines:
@@ -245,11 +243,6 @@ def _moved(
             if has_moved and heads[head] + tails[tail] >= size - left_out:
                 return tail, left_out
     return None
-
-
-def _leading(alike: NDArray[np.bool_]) -> int:
-    """How many hold before the first that does not."""
-    return len(alike) if alike.all() else int(np.argmin(alike))
 
 
 def _keys(pcm: NDArray[np.int16]) -> NDArray[np.uint64]:
