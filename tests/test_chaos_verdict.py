@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soxr
+from chaos.packets import as_decoded, places_of
 from chaos.people import Track
 from chaos.script import FRAME_S, Pcm, Phrase, Script
 from chaos.town import Down
@@ -13,7 +14,6 @@ from chaos.verdict import (
     Found,
     Hole,
     Take,
-    as_decoded,
     excused,
     judged,
     off_master,
@@ -171,6 +171,26 @@ def test_a_spurt_that_was_interrupted_is_found_in_two_parts(
     assert len(found.holes) == holes
     apart_ms = max(found.astray_ms) - min(found.astray_ms)
     assert apart_ms == pytest.approx(0.0 if holes else 80.0)
+
+
+def test_what_is_quiet_at_its_end_goes_with_what_is_before_it() -> None:
+    """All of it is there, and its last half stands later."""
+    size, count = 960, 40
+    random = np.random.default_rng(7)
+    truth = random.normal(0, 3000, count * size).astype(np.int16)
+    truth[36 * size :] //= 60
+    late = np.zeros(70 * TIMELINE // 1000, np.int16)
+    sound = np.concatenate([truth[: 20 * size], late, truth[20 * size :], late])
+    apart = places_of(truth, sound, 0.0, size=size) - np.arange(count) * size
+    assert (apart[:20] == 0).all()
+    assert (apart[20:] == len(late)).all()
+
+
+def test_the_last_samples_may_stand_alone(track: Track) -> None:
+    """A page that came back sends on from where it was: by no frame."""
+    pcm = track.script.pcm
+    heard = np.concatenate([pcm[:-4], np.zeros(909, np.int16), pcm[-4:]])
+    assert not judged(track, [take(heard)], []).holes
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ class Caller(asyncio.Protocol):
         """Send sound in real time, right behind what was sent before, and press keys:
         `(seconds from the beginning of this sound, symbol)`, `DIGIT_S` apart at least.
         Ends early with the call."""
+        if self._due_s < self._clock():
+            self._due_s = self._clock()  # before all of it is prepared: that takes time
         kind, step = self._kind(rate), rate * self._frame_ms // 1000
         keys = deque(sorted(digits))
         size = math.ceil(len(pcm) / step)
@@ -140,8 +142,6 @@ class Caller(asyncio.Protocol):
             last_ms = (keys[-1][0] + DIGIT_S) * 1000
             size = max(size, math.ceil(last_ms / self._frame_ms))
         data = np.pad(pcm, (0, size * step - len(pcm))).astype("<i2").tobytes()
-        if self._due_s < self._clock():
-            self._due_s = self._clock()
         for number in range(size):
             if not await self._is_due():
                 return

@@ -29,6 +29,9 @@ RESIDUE = samples(1000)
 """What a burst may leave behind as mere delay; beyond it, something was lost too."""
 HOLE_SHARE = 0.7
 """A hole shows as a silence of its own length, listened to; the rest is jitter."""
+MOVE_MAX = samples(10)
+"""By how much a stream is moved at once: half of the usual 20 ms, however much came
+together."""
 RECENT = samples(1000)
 """Lateness is measured against the least delay of this last while."""
 
@@ -164,7 +167,8 @@ class TrackClock:
         assert self.origin is not None
         pcm, rate = counted.frame.pcm, counted.frame.rate
         scale = TIMELINE_RATE // rate
-        shift = self._drift.due(self.origin, pcm, longest=len(pcm) * scale // 2)
+        longest = min(len(pcm) * scale // 2, MOVE_MAX)
+        shift = self._drift.due(self.origin, pcm, longest=longest)
         shift -= shift % scale
         dropped = max(-shift, 0)
         self.origin += shift

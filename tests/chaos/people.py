@@ -135,9 +135,7 @@ class Telephone:
         script = self.track.script
         pcm = script.pcm[first * script.frame :]
         self._note(first)
-        # One frame, and right behind it the others: to prepare them takes its time.
-        await caller.say(pcm[: script.frame], script.rate)
-        await caller.say(pcm[script.frame :], script.rate)
+        await caller.say(pcm, script.rate)
 
     def _now(self, began: float) -> int:
         """The next frame that is captured whole."""

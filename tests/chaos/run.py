@@ -37,6 +37,9 @@ QUIET_S = 10.0
 """Behind the last fault people talk on for so long."""
 ORPHANS_AFTER_S = 60.0
 END_S = 600.0
+MP3_FRAME, MP3_FRAME_MS = 1152, 24.0
+"""How far sound may stand from the truth: samples in a master, beside its tracks; and
+milliseconds in a track, beside what was spoken."""
 LOGS = Path("chaos-logs")
 """Where the processes' logs of the last run are kept, and sound that has holes."""
 
@@ -84,6 +87,28 @@ class Outcome:
     @property
     def doubled(self) -> list[str]:
         return [one for track in self.found for one in track.doubled]
+
+    @property
+    def failings(self) -> list[str]:
+        """What is not as it has to be."""
+        off_master = max(map(abs, self.off_master), default=0)
+        states = set(self.states) - {"ready"}
+        rows = set(self.rows) - {"done", "empty"}  # half a word that a hole left
+        checks = {
+            f"holes that nothing excuses: {self.bad_holes}": self.bad_holes,
+            f"lines lost: {self.lost}": self.lost,
+            f"lines doubled: {self.doubled}": self.doubled,
+            f"sessions that are not ready: {states}": states,
+            f"lines that wait or were given up: {rows}": rows,
+            f"files that wait or were given up: {self.errors}": self.errors,
+            f"left behind: {self.orphans}": "agree" not in self.orphans,
+            f"did not stop by themselves: {self.late}": self.late,
+            f"astray: {self.astray_ms.max():.1f} ms": (
+                self.astray_ms.max() > MP3_FRAME_MS
+            ),
+            f"master astray: {off_master} samples": off_master > MP3_FRAME,
+        }
+        return [told for told, is_bad in checks.items() if is_bad]
 
     @property
     def disturbed_ms(self) -> NDArray[np.float64]:
@@ -307,8 +332,9 @@ def _judge(
         ]
         verdict.read_lines(found, lines)
         outcome.found.append(found)
-        if bad := [h for h in found.holes if not verdict.excused(h, town_.down)]:
-            outcome.bad_holes += bad
+        bad = [hole for hole in found.holes if not verdict.excused(hole, town_.down)]
+        outcome.bad_holes += bad
+        if bad or max(map(abs, found.astray_ms), default=0.0) > MP3_FRAME_MS:
             _keep_takes(found, takes)
         for session in {row["session_id"] for row in mine}:
             if session not in masters:
@@ -317,11 +343,12 @@ def _judge(
 
 
 def _keep_takes(found: Found, takes: list[Take]) -> None:
-    """What a hole was found in, for whoever looks into it."""
+    """What a hole was found in, or is astray, for whoever looks into it."""
     LOGS.mkdir(exist_ok=True)
     kept = {str(n): take.pcm for n, take in enumerate(takes)}
     np.savez_compressed(
         LOGS / found.track.script.name,
+        said=found.track.script.pcm,
         captured=found.track.captured,
         at=found.at,
         starts=[take.start for take in takes],

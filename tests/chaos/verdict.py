@@ -11,24 +11,18 @@ from typing import Any, Literal
 import av
 import numpy as np
 import soxr
-from fakecord.rtp import opus
 from numpy.typing import NDArray
 from talk import word_errors, words_of
 
+from chaos.packets import as_decoded, best_place, places_of, runs
 from chaos.people import Track
-from chaos.script import FRAME_S, Pcm, Phrase, Script
+from chaos.script import FRAME_S, Pcm, Script
 from chaos.thinning import KEY, kept_of, leading
 from chaos.town import Down
 
 TIMELINE = 48_000
 MP3_FRAME = 1152
 SIDES: tuple[Literal["left"], Literal["right"]] = "left", "right"
-ALIKE = 0.6
-"""Of a decoded packet to what was encoded; two phrases have less than 0.3."""
-SHORTEST = 5
-"""Packets of a phrase that are looked for by themselves: with fewer, anything is."""
-LOUD = 200.0
-"""Root mean square from which a packet of speech is told from another."""
 SETTLED_S = 8.0
 """Sound that came late is told from sound that was never sent in the next pause."""
 CORRECTION_S = 0.03
@@ -179,11 +173,12 @@ def _place_parts(script: Script, take: Take, found: Places) -> None:
             key = _keys(frame[offset : offset + KEY])[0]
             low, high = (np.searchsorted(where, key, side) for side in SIDES)
             lines |= {int(place) - offset for place in order[low:high]}
+        lines.add(len(take.pcm) - size)  # a few samples of the last one may be alone
         best = _moved(frame, take.pcm, lines, most=size // 2)
         if best is not None:
             at[number] = take.start + best[0] * scale
             found.left_out[number] = best[1]
-    for begin, end in _runs(np.isnan(at) | (found.left_out > 0)):
+    for begin, end in runs(np.isnan(at) | (found.left_out > 0)):
         _place_run(script, take, found, begin, end)
 
 
@@ -266,8 +261,7 @@ def _mixed(rows: NDArray[np.int16]) -> NDArray[np.uint64]:
 def _place_packets(
     script: Script, track: Track, take: Take, at: NDArray[np.float64]
 ) -> None:
-    """By likeness, for Opus keeps no samples: each phrase near where it was spoken,
-    then each packet of it."""
+    """Each phrase near where it was spoken, then each packet of it."""
     for phrase in script.phrases:
         first = phrase.begin // script.frame
         captured = track.captured[first]
@@ -275,72 +269,10 @@ def _place_packets(
             continue
         truth = as_decoded(script, phrase)
         near = (captured - take.zero) * TIMELINE - take.start
-        count = len(truth) // script.frame
-        _place_spurt(take, truth, near, at[first : first + count], script.frame)
-
-
-def _place_spurt(
-    take: Take, truth: Pcm, near: float, at: NDArray[np.float64], size: int
-) -> None:
-    """Its packets; where it was interrupted, what follows is looked for by itself."""
-    begin = _begin_of(truth, take.pcm, near)
-    if begin is None:
-        return
-    for number in range(len(at)):
-        packet = truth[number * size :][:size]
-        heard = take.pcm[begin + number * size :][:size]
-        if len(heard) == len(packet) and (
-            _rms(packet) < LOUD or _likeness(packet, heard) > ALIKE
-        ):
-            at[number] = take.start + begin + number * size
-    for first, last in _runs(np.isnan(at)):
-        if SHORTEST <= last - first < len(at):
-            part = truth[first * size : last * size]
-            _place_spurt(take, part, begin + first * size, at[first:last], size)
-
-
-def as_decoded(script: Script, phrase: Phrase) -> NDArray[np.int16]:
-    """A phrase as whoever hears all of its packets hears it."""
-    decoder = av.CodecContext.create("libopus", "r")
-    packets = opus(script.pcm[phrase.begin : phrase.end])
-    frames = [frame for one in packets for frame in decoder.decode(av.Packet(one))]
-    sound = np.concatenate(
-        [one.to_ndarray().reshape(-1, one.layout.nb_channels)[:, 0] for one in frames]
-    )
-    return sound if sound.dtype == np.int16 else (sound * 32767).astype(np.int16)
-
-
-def _begin_of(
-    truth: NDArray[np.int16], sound: NDArray[np.int16], near: float
-) -> int | None:
-    """Where it begins, half a second from `near` at most."""
-    if not -TIMELINE // 2 < near < len(sound):
-        return None  # it belongs to another connection
-    low = max(int(near) - TIMELINE // 2, 0)
-    high = min(int(near) + len(truth) + TIMELINE // 2, len(sound))
-    window = sound[low:high].astype(np.float32)
-    if len(window) < len(truth):
-        return None
-    begin = low + _best(window, truth)
-    part = sound[begin : begin + len(truth)]
-    return begin if _likeness(truth, part) > ALIKE / 2 else None
-
-
-def _best(window: NDArray[np.float32], truth: NDArray[np.int16]) -> int:
-    """Where in the window it is most alike, by all that there is."""
-    size = 1 << (len(window) + len(truth)).bit_length()
-    spectrum = np.fft.rfft(window, size) * np.conj(np.fft.rfft(truth, size))
-    match = np.fft.irfft(spectrum, size)[: len(window) - len(truth) + 1]
-    return int(np.argmax(match))
-
-
-def _rms(pcm: NDArray[np.int16]) -> float:
-    return float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))
-
-
-def _likeness(a: NDArray[np.int16], b: NDArray[np.int16]) -> float:
-    one, two = a.astype(np.float64), b.astype(np.float64)
-    return float(one @ two / (np.sqrt((one @ one) * (two @ two)) + 1e-9))
+        places = places_of(truth, take.pcm, near, size=script.frame)
+        mine = at[first : first + len(places)]
+        there = ~np.isnan(places)
+        mine[there] = take.start + places[there]
 
 
 # --- what is missing, and what stands wrong -------------------------------------------
@@ -351,14 +283,14 @@ def judged(track: Track, takes: Iterable[Take], disturbed: Iterable[Down]) -> Fo
     places = placed(track, takes)
     found = Found(track, places.at)
     left_out_s = places.left_out / track.script.rate
-    for begin, end in _runs((places.left_out > 0) & _speaks(track.script)):
+    for begin, end in runs((places.left_out > 0) & _speaks(track.script)):
         if left_out_s[begin:end].sum() > CORRECTION_S:
             found.at[begin:end] = np.nan
             left_out_s[begin:end] = 0
     found.shortened_s = float(left_out_s.sum())
-    found.corrections = len(_runs(left_out_s > 0))
+    found.corrections = len(runs(left_out_s > 0))
     sent = ~np.isnan(track.captured)
-    for begin, end in _runs(sent & np.isnan(found.at)):
+    for begin, end in runs(sent & np.isnan(found.at)):
         found.holes.append(
             Hole(
                 track.script.name,
@@ -387,12 +319,6 @@ def _speaks(script: Script) -> NDArray[np.bool_]:
     for phrase in script.phrases:
         found[phrase.begin // script.frame : -(-phrase.end // script.frame)] = True
     return found
-
-
-def _runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where it holds: from and to, `to` past the last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
-    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
 
 
 def excused(hole: Hole, down: Iterable[Down]) -> bool:
@@ -461,7 +387,7 @@ def off_master(found: Found, master: NDArray[np.int16], *, count: int = 8) -> li
         if len(window) < len(truth):
             apart.append(10**6)
             continue
-        apart.append(low + _best(window, truth) - begin)
+        apart.append(low + best_place(window, truth) - begin)
     return apart
 
 

@@ -191,3 +191,18 @@ def test_a_hole_that_was_one_is_not_taken_back() -> None:
     placed += clock.flush()
     assert placed[-1].end - placed[0].position == 1000 * 960
     assert sum(len(p.pcm) for p in placed) == 950 * 320
+
+
+def test_what_came_together_is_moved_no_further_at_once() -> None:
+    """What waited is placed in pieces of 200 ms: a pause loses 10 ms of each."""
+    clock = TrackClock()
+    placed: list[Placed] = []
+    together = [spoken(100 * k + 50) for k in range(10)]  # all of it a pause
+    late = [*[0.0] * 20, 0.3, *[0.3] * 5, *[0.0] * 60]
+    for k, late_s in enumerate(late):
+        pcm = np.concatenate(together)
+        placed += clock.place(Frame(pcm, RATE, 1 + (k + 1) * 0.2 + late_s))
+    placed += clock.flush()
+    left_out = [3200 - len(p.pcm) for p in placed]
+    assert max(left_out) == 160
+    assert sum(left_out) >= 3200
