@@ -79,6 +79,12 @@ import json
 from sessions.models import Participant
 print(json.dumps(dict(Participant.objects.values_list("pk", "key"))))
 """
+FIGURES = """
+import json
+from sessions.models import VoiceSession
+noted = VoiceSession.objects.filter(figures__isnull=False)
+print(json.dumps(list(noted.values_list("figures", flat=True))))
+"""
 
 
 def on_discord(server: FakeDiscord) -> dict[str, str]:
@@ -214,14 +220,14 @@ async def end(bot: Bot, calls: list[Call]) -> list[dict[str, Any]]:
     """The bot out again; what it says of each call."""
     for call in calls:
         await call.people[0].types(call.channel(TEXT), "record stop", within_s=60)
-    path = bot.folder / "logs" / "voice_metrics.jsonl"
-    told = partial(_lines, path)
-    await eventually(lambda: len(told()) == len(calls), within_s=60)
-    return [json.loads(line) for line in told()]
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        told: list[dict[str, Any]] = json.loads(
+            await asyncio.to_thread(bot.manage, "shell", "-v0", "-c", FIGURES)
+        )
+        if len(told) == len(calls):
+            return told
+    raise TimeoutError("not every call has told its figures")
 
 
 async def watch_lag(bot: Bot, found: Found, seconds: float) -> None:

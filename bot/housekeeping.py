@@ -28,7 +28,7 @@ from sessions import (
     retention,
 )
 from transcripts import archive as transcript
-from transcripts import forgetting, reporting, sweeper
+from transcripts import figures, forgetting, reporting, sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ async def keep_house(stop: asyncio.Event) -> None:
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
         rounds.create_task(_every(ARCHIVE_EVERY_S, archive, stop))
         rounds.create_task(_every(TIDY_EVERY_S, tidy, stop))
-        rounds.create_task(_every(RECOVER_EVERY_S, recover, stop))
+        rounds.create_task(_every(RECOVER_EVERY_S, Recovering(), stop))
         rounds.create_task(_every(RETAIN_EVERY_S, retain, stop))
 
 
@@ -65,8 +65,9 @@ class Reaping:
         since, self._watched_since = self._watched_since or now, None
         done = await reaper.cycle(now=now, watched_since=since)
         self._watched_since = since
-        _count("session", len(done.half_ended) + len(done.idle))
-        _count("person", done.gone)
+        ended = len(done.half_ended) + len(done.idle)
+        measures.orphans("session", found=ended, healed=ended)
+        measures.orphans("person", found=done.gone, healed=done.gone)
         if done.idle or done.half_ended or done.gone:
             log.info(
                 "reaper.ended",
@@ -79,31 +80,38 @@ class Reaping:
 async def sweep() -> None:
     await asyncio.to_thread(pulses.beat, "bot")
     done = await database_sync_to_async(sweeper.sweep)(now=timezone.now())
-    _count("utterance", done.dead + done.expired)
+    freed = done.dead + done.expired
+    measures.orphans("utterance", found=freed, healed=freed)
     if done.dead or done.expired:
         log.info("sweeper.freed", dead=done.dead, expired=done.expired)
     await database_sync_to_async(jobs.sweep)(now=timezone.now())
 
 
 async def archive() -> None:
-    """Have transcripts that people have changed stored again."""
+    """Have transcripts that people have changed stored again; and sessions that have
+    ended be told of."""
     if rung := await database_sync_to_async(transcript.ring)(now=timezone.now()):
         log.info("archive.rung", sessions=rung)
+    await database_sync_to_async(figures.tell_all)()
 
 
-async def recover() -> None:
-    if found := await database_sync_to_async(recovery.ring)():
-        measures.ORPHANS_FOUND.labels("recording").inc(len(found))
-        log.info("recovery.rung", sessions=found)
-    await database_sync_to_async(forgetting.ring_all)()
-    await database_sync_to_async(reporting.ring_all)()
+class Recovering:
+    """The rounds for what lies in this host's spool; and for what was rung for in
+    vain."""
 
+    def __init__(self) -> None:
+        self._lying: set[int] = set()
 
-def _count(kind: str, healed: int) -> None:
-    """These are put right in the moment they are found."""
-    if healed:
-        measures.ORPHANS_FOUND.labels(kind).inc(healed)
-        measures.ORPHANS_HEALED.labels(kind).inc(healed)
+    async def __call__(self) -> None:
+        found = set(await database_sync_to_async(recovery.ring)())
+        new, gone = found - self._lying, self._lying - found
+        measures.orphans("recording", found=len(new), healed=len(gone))
+        measures.LEFT_BEHIND.set(len(found))
+        self._lying = found
+        if found:
+            log.info("recovery.rung", sessions=sorted(found))
+        await database_sync_to_async(forgetting.ring_all)()
+        await database_sync_to_async(reporting.ring_all)()
 
 
 async def retain() -> None:

@@ -15,18 +15,21 @@ from django.db import connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Work = Coroutine[Any, Any, Any]
 log = structlog.get_logger(__name__)
 
 _running: set[asyncio.Task[Any]] = set()
 
 
-def spawn(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+def spawn(work: Work, *, name: str, **ids: int) -> asyncio.Task[Any]:
     """Start `work`; asyncio itself would hold it only weakly and hide its error.
 
     In a context of its own: a request's context names a database thread that ends with
-    the request.
+    the request. `ids`, of what it works for, stand on each line of its log.
     """
-    task = asyncio.create_task(work, name=name, context=contextvars.Context())
+    context = contextvars.Context()
+    context.run(structlog.contextvars.bind_contextvars, **ids)
+    task = asyncio.create_task(work, name=name, context=context)
     _running.add(task)
     task.add_done_callback(_ended)
     return task

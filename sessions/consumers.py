@@ -10,13 +10,14 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from structlog.contextvars import bind_contextvars
 
 from sessions import access, audit, consent, participants, rights, wire
 from sessions.allowance import Allowance
@@ -60,6 +61,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
     person: AbstractBaseUser | None = None
     _closed = False
     _opening: asyncio.Task[None] | None = None
+    _ids: Mapping[str, int] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._place = contextlib.ExitStack()
@@ -86,6 +88,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         # Not cut short by a cancellation: half an opening would stay behind.
         self._opening = spawn(self._guarded(self._enter()), name="socket.open")
         await asyncio.shield(self._opening)
+        bind_contextvars(**self._ids)
 
     async def _enter(self) -> None:
         crowd.check(self._address())
@@ -116,6 +119,11 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def received(self, text: str | None, data: bytes | None) -> None:
         """One message, text or bytes. Raises VoiceError for what we do not take."""
         raise NotImplementedError  # abstract: each consumer's own
+
+    def is_about(self, **ids: int) -> None:
+        """What stands on each line of this connection's log."""
+        self._ids = ids
+        bind_contextvars(**ids)
 
     async def released(self) -> None:
         """Let go of what this connection holds; may be called often."""
@@ -183,6 +191,7 @@ class AudioConsumer(SessionConsumer):
             user_id=self.person.pk if self.person else None,
             consent_to=agreed,
         )
+        self.is_about(session=session.pk, track=person.pk)
         try:
             capture = self._capture(session, person, address)
         except Exception:
@@ -264,7 +273,8 @@ class AudioConsumer(SessionConsumer):
         if self._held is None:
             return
         if self._settling is None:
-            self._settling = spawn(_settle(self._held), name="capture.settle")
+            settling = _settle(self._held)
+            self._settling = spawn(settling, name="capture.settle", **self._ids)
         await asyncio.shield(self._settling)
 
 
@@ -276,7 +286,8 @@ def _replace_older(person: Participant) -> tuple[int | None, int]:
         held.capture.halt()
         if held.capture.received >= received:
             origin, received = held.capture.origin, held.capture.received
-        spawn(held.stop(Stop.REPLACED), name="capture.replaced")
+        ids = held.capture.track.ids
+        spawn(held.stop(Stop.REPLACED), name="capture.replaced", **ids)
     return origin, received
 
 
@@ -294,6 +305,7 @@ async def _settle(held: Held[Capture]) -> None:
             track.participant_id,
             connection=held.connection,
             stream=stream,
+            losses=capture.take_losses(),
         )
         # Last: until the table knows, whoever returns learns from us where to go on.
         registry().remove(held)
@@ -317,6 +329,7 @@ class LiveConsumer(SessionConsumer):
     async def opened(self) -> None:
         token, after = wire.after_of(self.scope["query_string"])
         session = await self.session(token)
+        self.is_about(session=session.pk)
         await database_sync_to_async(audit.note)(
             session,
             kind=audit.reading(session),
@@ -325,8 +338,9 @@ class LiveConsumer(SessionConsumer):
         )
         self._messages = Allowance(10.0, READER_MESSAGES_BURST)
         work = self._guarded(self._send_on(session.pk, after))
-        self._pump = spawn(work, name="live")
-        self._rights = spawn(self._watch(session, token), name="live.rights")
+        self._pump = spawn(work, name="live", **self._ids)
+        watching = self._watch(session, token)
+        self._rights = spawn(watching, name="live.rights", **self._ids)
 
     async def _watch(self, session: VoiceSession, token: str) -> None:
         await self._guarded(self._until_ended(session, token))

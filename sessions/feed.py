@@ -214,7 +214,7 @@ def _news_since(known: dict[int, int], keys: dict[int, list[str]]) -> list[_News
             after = max(known[session_id], head - TAIL)
             fresh = events.replay(session_id, after=after)
             if fresh and known[session_id] and measures.is_shared:
-                measures.FEED_LAG.observe(events.age_s(session_id, fresh[-1].seq))
+                measures.FEED_LAG.observe(events.age_s(session_id, fresh[0].seq))
             head = fresh[-1].seq if fresh else head
             rows = Participant.objects.filter(session=session_id)
             participants = list(rows.values_list("pk", flat=True))

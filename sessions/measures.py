@@ -72,7 +72,7 @@ def _histogram(
 STREAMS = _gauge("streams", "Tracks that are captured now.", "source")
 FRAMES = _counter("frames", "Pieces of sound that arrived.", "source")
 AUDIO = _counter("audio_seconds", "Sound that arrived.", "source")
-GAPS = _counter("gaps", "Holes of more than 40 ms between placed sound.", "source")
+GAPS = _counter("gaps", "Holes of more than 40 ms where sound is missing.", "source")
 GAP_TIME = _counter("gap_seconds", "How long those holes were, together.", "source")
 LATE = _counter("late_frames", "Packets that came after their time.", "source")
 ENCODER_LAG = _gauge(
@@ -93,12 +93,25 @@ FEED_LAG = _histogram(
 STORAGE_ERRORS = _counter("storage_errors", "Attempts that storage failed.", "code")
 ORPHANS_FOUND = _counter("orphans_found", "What its process left behind.", "kind")
 ORPHANS_HEALED = _counter("orphans_healed", "What of that was put right.", "kind")
+LEFT_BEHIND = _gauge(
+    "left_behind",
+    "Sessions that are over, and of which sound lies in a host's spool.",
+    mode="livemax",
+)
 SESSION_TIME = _histogram(
     "session_seconds",
     "How long sessions and calls lasted.",
     "source",
     buckets=LENGTHS_S,
 )
+
+
+def orphans(kind: str, *, found: int, healed: int) -> None:
+    """So much was left behind by its process, and so much of that is put right."""
+    if found:
+        ORPHANS_FOUND.labels(kind).inc(found)
+    if healed:
+        ORPHANS_HEALED.labels(kind).inc(healed)
 
 
 def told(*more: Collector) -> bytes:

@@ -101,6 +101,9 @@ class VoiceSession(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
     # The sequence number of the newest event: its row lock orders the log.
     last_seq = models.PositiveBigIntegerField(default=0, editable=False)
+    # What only its source knows of it, and when its line of figures was written.
+    figures = models.JSONField(null=True, blank=True, editable=False)
+    figures_told_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-pk"]
@@ -110,6 +113,11 @@ class VoiceSession(models.Model):
             models.Index(fields=["source", "channel_id", "state"]),
             models.Index(fields=["-created_at", "-id"]),
             models.Index(name="voice_session_by_guild", fields=["guild_id"]),
+            models.Index(
+                name="voice_session_untold",
+                fields=["ended_at"],
+                condition=models.Q(figures_told_at__isnull=True),
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -176,6 +184,10 @@ class Participant(models.Model):
     # position its first sample stands at.
     stream_samples = models.PositiveBigIntegerField(default=0)
     stream_origin = models.BigIntegerField(null=True, blank=True)
+    # What was sent and is not there, over all their connections: `Losses`.
+    gaps = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    gap_ms = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
+    dropped = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     # Shown as that person, who is never merged into another. What is theirs stays
     # theirs: so that whoever asks to be erased is found by their own key.
     merged_into = models.ForeignKey(

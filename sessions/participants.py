@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from sessions import events
@@ -57,6 +57,25 @@ class Stream:
     participant_id: int
     origin: int
     samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What was sent over a connection and is not there: holes of more than 40 ms, and
+    how long they were together; pieces that came and were of no use (too late,
+    damaged)."""
+
+    gaps: int = 0
+    gap_ms: int = 0
+    dropped: int = 0
+
+    def __add__(self, other: Losses) -> Losses:
+        gaps, gap_ms = self.gaps + other.gaps, self.gap_ms + other.gap_ms
+        return Losses(gaps, gap_ms, self.dropped + other.dropped)
+
+    def __sub__(self, other: Losses) -> Losses:
+        gaps, gap_ms = self.gaps - other.gaps, self.gap_ms - other.gap_ms
+        return Losses(gaps, gap_ms, self.dropped - other.dropped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +147,14 @@ def leave(
     *,
     connection: str,
     stream: Stream | None = None,
+    losses: Losses | None = None,
 ) -> None:
     """A connection closed; if it still held the person, they are off the list."""
     with _locked(session_id, participant_id) as person:
         if stream is not None:
             note_streams([stream])
+        if losses is not None and losses != Losses():
+            _note_losses(participant_id, losses)
         if person is None or person.held_by != connection:
             return
         _release(person)
@@ -189,6 +211,15 @@ def note_streams(streams: Iterable[Stream]) -> None:
         Participant.objects.filter(
             pk=stream.participant_id, stream_samples__lte=stream.samples
         ).update(stream_origin=stream.origin, stream_samples=stream.samples)
+
+
+def _note_losses(participant_id: int, losses: Losses) -> None:
+    """Beside those of their connections before."""
+    Participant.objects.filter(pk=participant_id).update(
+        gaps=F("gaps") + losses.gaps,
+        gap_ms=F("gap_ms") + losses.gap_ms,
+        dropped=F("dropped") + losses.dropped,
+    )
 
 
 def connected(session_id: int) -> int:

@@ -15,7 +15,7 @@ from enum import StrEnum
 import structlog
 from django.utils import timezone
 
-from sessions import keys, mixing, participants, recordings
+from sessions import keys, measures, mixing, participants, recordings
 from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.storage import Stored, storage
 
@@ -37,6 +37,9 @@ class Verdict(StrEnum):
         """Of what was only looked at."""
         is_unknown = self is Verdict.TAKEN_IN
         return "is not in the database, its session is" if is_unknown else self.value
+
+
+PUT_RIGHT = (Verdict.TAKEN_IN, Verdict.DELETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ def reconcile(*, dry_run: bool = False, delete: bool = False) -> list[Finding]:
     ]
     for finding in findings:
         log.info("reconciled", key=finding.key, verdict=finding.verdict.name.lower())
+    if not dry_run:
+        healed = sum(finding.verdict in PUT_RIGHT for finding in findings)
+        measures.orphans("file", found=len(findings), healed=healed)
     return findings
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from discord_scenes import NICK, PATIENCE_S, Scene, in_db, is_panel
 from django.conf import settings
+from django.utils import timezone
 from fakecord.interactions import Barred
 from scene import eventually
 
@@ -23,6 +24,7 @@ from bot.models import DiscordCall
 from sessions import events, finish, lifecycle
 from sessions.capture.registry import registry
 from sessions.models import SessionEvent, State, VoiceRequest, VoiceSession
+from transcripts import figures
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = tuple(f"{ROOT / package}{os.sep}" for package in ("bot", "sessions"))
@@ -219,7 +221,7 @@ async def _left_of(scene: Scene) -> list[str]:
         left.append(f"{rows.connected} people on the list")
     if deed.panel_id:
         left.append("panel in the database")
-    left += _left_on_disk(scene, session)
+    left += await in_db(_left_on_disk)(scene, session)
     if scene.guild.id in scene.server.world.guilds:
         left += _left_in_discord(scene)
         if deed.undone_at is None:
@@ -262,7 +264,10 @@ def _left_on_disk(scene: Scene, session: VoiceSession) -> list[str]:
 
 
 def figures_of(session: VoiceSession) -> list[dict[str, Any]]:
-    """Its lines in the file of figures."""
+    """Its lines in the file of figures, when it is ready; also of one whose bot has
+    died before it had noted what it knew."""
+    lifecycle.advance(session.pk, State.READY)
+    figures.tell(session.pk, now=timezone.now() + figures.NOTED_WITHIN)
     path = Path(settings.LOGS_DIR) / "voice_metrics.jsonl"
     if not path.exists():
         return []

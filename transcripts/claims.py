@@ -43,6 +43,11 @@ class Claim:
     language: str
 
     @property
+    def ids(self) -> dict[str, int]:
+        """What stands on each line of the log about it."""
+        return {"session": self.session_id, "track": self.participant_id}
+
+    @property
     def start_ms(self) -> int:
         return self.start // SAMPLES_PER_MS
 

@@ -44,9 +44,9 @@ async def record(track: Track, cut: Cut) -> None:
         except Exception as e:
             # A locked or absent database comes back, and those behind us wait for it
             # anyway. A row it will never take must not keep them waiting.
-            log.exception("utterance.not_recorded", session=track.session_id)
+            log.exception("utterance.not_recorded", **track.ids)
             if not isinstance(e, AWAY) and attempt >= REFUSED_AFTER:
-                log.error("utterance.lost", session=track.session_id)
+                log.error("utterance.lost", **track.ids)
                 return
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
 

@@ -34,6 +34,11 @@ class Spoken:
     audio_start: int
     audio: bytes
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """What stands on each line of the log about it."""
+        return {"session": self.session_id, "track": self.participant_id}
+
     def beside(self, known: Iterable[tuple[int, int]]) -> Spoken | None:
         """What of it is not known yet: stretches from and to, of the same speaker.
         None where that is nearly nothing."""

@@ -8,6 +8,7 @@ import time
 
 import structlog
 from django_q.conf import Conf
+from structlog.contextvars import bound_contextvars
 
 from sessions import hosts, measures, pulses
 from transcripts import again, archive, doorbell, keeper, partials, utterances, workers
@@ -51,7 +52,8 @@ def drain() -> int:
                     continue
                 return done
             try:
-                done += _transcribe(claim, engine)
+                with bound_contextvars(**claim.ids):
+                    done += _transcribe(claim, engine)
             except ModelMissingError:
                 utterances.postpone(claim)
                 keeper.lost()
@@ -135,7 +137,6 @@ def _log(
 ) -> None:
     log.info(
         "utterance.transcribed" if is_ours else "utterance.claim_lost",
-        session=claim.session_id,
         utterance=claim.utterance_id,
         words=len(recognised.words),
         language=recognised.language,

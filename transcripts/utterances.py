@@ -88,11 +88,11 @@ def record(spoken: Spoken) -> None:
     """
     with transaction.atomic():
         if _is_unwanted(spoken):
-            log.info("utterance.opted_out", session=spoken.session_id)
+            log.info("utterance.opted_out", **spoken.ids)
             return
         new = spoken.beside(_known(spoken))
         if new is None:
-            log.info("utterance.heard_again", session=spoken.session_id)
+            log.info("utterance.heard_again", **spoken.ids)
             return
         row = Utterance.objects.create(
             public_id=new.public_id,
@@ -104,7 +104,7 @@ def record(spoken: Spoken) -> None:
             audio=new.audio,
         )
         transaction.on_commit(lambda: doorbell.ring(doorbell.DRAIN), robust=True)
-    log.info("utterance.recorded", session=spoken.session_id, utterance=row.pk)
+    log.info("utterance.recorded", utterance=row.pk, **spoken.ids)
 
 
 def write(line: Scripted) -> None:

@@ -36,6 +36,25 @@ _SHARED_PROCESSORS: list[Any] = [
 ]
 
 
+def _for_machines() -> list[Any]:
+    """A line of JSON each, tracebacks in it as text."""
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+
+
+def _for_people() -> list[Any]:
+    """Plain: a traceback with locals would hold names, words and tokens."""
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+
+
 def configured(*, level: str, as_json: bool) -> dict[str, Any]:
     """Django's LOGGING; structlog is told the same."""
     structlog.configure(
@@ -55,14 +74,7 @@ def configured(*, level: str, as_json: bool) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "processor": (
-                    structlog.processors.JSONRenderer()
-                    if as_json
-                    # Plain: a traceback with locals would hold names, words and tokens.
-                    else structlog.dev.ConsoleRenderer(
-                        colors=False, exception_formatter=structlog.dev.plain_traceback
-                    )
-                ),
+                "processors": _for_machines() if as_json else _for_people(),
                 "foreign_pre_chain": _SHARED_PROCESSORS,
             }
         },

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_q.brokers import get_broker
@@ -59,6 +60,14 @@ def _sessions() -> Iterable[Metric]:
     for state in State.values:
         family.add_metric([state], found.get(state, 0))
     yield family
+    oldest = VoiceSession.objects.filter(state=State.FINISHING).aggregate(
+        at=Min("ended_at")
+    )["at"]
+    yield GaugeMetricFamily(
+        "parley_finishing_oldest_seconds",
+        "How long the session that has been finishing the longest has been at it.",
+        value=(timezone.now() - oldest).total_seconds() if oldest else 0.0,
+    )
 
 
 def _utterances() -> Iterable[Metric]:

@@ -279,7 +279,11 @@ RETAINERS = [
     "transcripts.expiring.sweep",
 ]
 # Who is told when a session is ready: callables(session id).
-WHEN_READY = ["transcripts.reporting.ring", "transcripts.forgetting.when_ready"]
+WHEN_READY = [
+    "transcripts.reporting.ring",
+    "transcripts.forgetting.when_ready",
+    "transcripts.figures.tell",
+]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
 # Whether what arrived is kept too, lossless, beside the MP3s.

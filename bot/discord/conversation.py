@@ -19,7 +19,6 @@ import discord
 import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.utils import timezone
 
 from bot.discord import unrecorded
 from bot.discord.countdown import Countdown
@@ -27,7 +26,7 @@ from bot.discord.dave import SILENCE
 from bot.discord.guild import deeds
 from bot.discord.guild.undo import take_off_status, undo
 from bot.discord.linking.link import Link
-from bot.discord.metrics import Ended, VoiceMetrics
+from bot.discord.metrics import CallFigures, VoiceMetrics
 from bot.discord.notices import Notice
 from bot.discord.speak import SpeechOut
 from bot.discord.text import lines
@@ -128,7 +127,7 @@ class Conversation:
         self._follower: Follower | None = None
         self._countdown: Countdown | None = None
         self._hosting = contextlib.ExitStack()
-        self.works = Works(crashed=self.crashed)
+        self.works = Works(session=session.pk, crashed=self.crashed)
         self._closing: asyncio.Task[None] | None = None
 
     # --- how it begins ----------------------------------------------------------------
@@ -171,6 +170,7 @@ class Conversation:
             ended=lambda reason: self._tell_ended(self, reason),
             connected=self._connected,
             deaf=lambda: self._tell_deaf(self),
+            session=self.session.pk,
         )
         await self.link.open()
         self.join_s = self._clock() - self._asked_at
@@ -276,7 +276,8 @@ class Conversation:
         """The order of the design: timers, intake and speech, tracks, channel,
         presence, room. May be called again; whoever waits may lose patience."""
         if self._closing is None:
-            self._closing = spawn(self._close(), name="discord.close")
+            session = self.session.pk
+            self._closing = spawn(self._close(), name="discord.close", session=session)
         await asyncio.shield(self._closing)
 
     async def settled(self) -> None:
@@ -297,24 +298,18 @@ class Conversation:
         if self._follower is not None:
             self._follower.hurry()
 
-    def figures(self, reason: str) -> Ended:
-        """What is said of it when it is over."""
+    def figures(self) -> CallFigures:
+        """What it has counted, when it is over."""
         session, link = self.session, self.link
-        began, ended = session.started_at, session.ended_at or timezone.now()
-        return Ended(
-            at=ended,
-            session=session.public_id,
+        return CallFigures(
             guild_id=session.guild_id,
             channel_id=session.channel_id,
-            reason=reason,
-            seconds=(ended - began).total_seconds() if began else 0.0,
             speakers=self._tracks.speakers if self._tracks else 0,
             received=self.received(),
             reconnects=link.outages.reconnects if link else 0,
             longest_gap_s=link.outages.longest_s if link else 0.0,
             join_s=self.join_s,
             waited_s=self._tracks.waited_s if self._tracks else 0.0,
-            record=session.record,
         )
 
     def received(self) -> VoiceMetrics:
@@ -335,7 +330,8 @@ class Conversation:
         for step, within_s in steps.items():
             # Each is attempted, and none broken off: a channel must not stay for a
             # disk's sake, nor sound be lost for a channel's.
-            task = spawn(step(), name=f"discord.{step.__name__.strip('_')}")
+            name = f"discord.{step.__name__.strip('_')}"
+            task = spawn(step(), name=name, session=self.session.pk)
             _, late = await asyncio.wait([task], timeout=within_s)
             if late:
                 self._late.append(task)

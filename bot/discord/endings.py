@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from bot.discord import metrics
 from bot.discord.conversation import Conversation
 from bot.discord.notices import Notice, text
 from bot.discord.panel import Panel
@@ -27,6 +24,7 @@ from sessions import events, finish, lifecycle, queries, queue
 from sessions.background import spawn
 from sessions.errors import VoiceError
 from sessions.models import State, VoiceRequest, VoiceSession
+from transcripts import figures
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +86,8 @@ class Endings:
                 call.why = reason
             return False
         call.why = reason
-        call.ending = spawn(self._end(call), name=f"end {call.session.pk}")
+        session = call.session.pk
+        call.ending = spawn(self._end(call), name=f"end {session}", session=session)
         return True
 
     def soon(self, call: Conversation, reason: str) -> None:
@@ -98,7 +97,8 @@ class Endings:
 
     def expire(self, call: Conversation) -> None:
         """Its user has had their time: it ends, unless they came in this moment."""
-        task = spawn(self._expire(call), name=f"expire {call.session.pk}")
+        session = call.session.pk
+        task = spawn(self._expire(call), name=f"expire {session}", session=session)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -145,7 +145,8 @@ class Endings:
         self._last.add(call)
         if self._is_hurried:
             call.hurry()
-        task = spawn(self._epilogue(call), name=f"epilogue {call.session.pk}")
+        session = call.session.pk
+        task = spawn(self._epilogue(call), name=f"epilogue {session}", session=session)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -166,8 +167,8 @@ class Endings:
     async def _epilogue(self, call: Conversation) -> None:
         try:
             reason = await self._reason_marked(call)
-            await asyncio.to_thread(metrics.write, _figures(), call.figures(reason))
             await self._tell(call, reason)
+            await self._note_figures(call)
         finally:
             await call.epilogue()
             await call.settled()
@@ -175,12 +176,12 @@ class Endings:
 
     async def conclude(self, call: Conversation, panel: Panel) -> None:
         """The same for one that had ended, and whose process died behind that."""
-        session = call.session
-        reason = session.end_reason or session.failure
-        if not await asyncio.to_thread(metrics.has, _figures(), session.public_id):
-            await asyncio.to_thread(metrics.write, _figures(), call.figures(reason))
-        await panel.close(reason)
+        await panel.close(call.session.end_reason or call.session.failure)
         await call.epilogue()
+
+    async def _note_figures(self, call: Conversation) -> None:
+        note, found = database_sync_to_async(figures.note), call.figures().to_json()
+        await insist(lambda: note(call.session.pk, found))
 
     async def _reason_marked(self, call: Conversation) -> str:
         """Why it ended, by its row: another process may just be at it."""
@@ -216,10 +217,6 @@ class Endings:
         panel = self._panels.pop(session.pk, None)
         if panel is not None:
             await panel.close(reason)
-
-
-def _figures() -> Path:
-    return Path(settings.LOGS_DIR) / "voice_metrics.jsonl"
 
 
 def _find(session_id: int) -> VoiceSession | None:

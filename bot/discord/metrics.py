@@ -1,24 +1,14 @@
-"""One line of figures for each voice session that has ended, for the operator.
-
-Numbers and ids only: never a name, never a word. Several processes add to one file.
+"""What a Discord call counts of itself, for its session's line of figures
+(`transcripts.figures`). Numbers and ids only.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from uuid import UUID
-
-import structlog
 
 if TYPE_CHECKING:
     from bot.discord.receive import Receiver
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +47,11 @@ class VoiceMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A voice session that is over."""
+class CallFigures:
+    """Of a call that is over."""
 
-    at: datetime
-    session: UUID
-    """Its public id."""
     guild_id: str
     channel_id: str
-    reason: str
-    seconds: float
     speakers: int
     received: VoiceMetrics
     reconnects: int
@@ -77,49 +62,14 @@ class Ended:
     waited_s: float
     """The longest that a packet waited to be taken in: above a second, this process has
     more calls than it carries."""
-    record: bool
 
     def to_json(self) -> dict[str, object]:
-        """As one line of the file. Discord's ids are strings there, as in its API."""
+        """Discord's ids are strings there, as in its API."""
         data = asdict(self)
         received = data.pop("received")
-        written = {
-            "at": self.at.isoformat(timespec="milliseconds"),
-            "session": str(self.session),
-            "seconds": round(self.seconds, 3),
+        rounded = {
             "longest_gap_s": round(self.longest_gap_s, 3),
             "join_s": None if self.join_s is None else round(self.join_s, 3),
             "waited_s": round(self.waited_s, 3),
         }
-        return data | written | received
-
-
-def write(path: Path, ended: Ended) -> None:
-    """Add a line, in one write. Waits for the disk; what that refuses is logged."""
-    line = json.dumps(ended.to_json(), separators=(",", ":")).encode() + b"\n"
-    try:
-        _append(path, line)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        log.warning("voice_metrics.not_written", session=str(ended.session), why=why)
-
-
-def has(path: Path, session: UUID) -> bool:
-    """Whether a session has its line. Waits for the disk."""
-    mark = f'"session":"{session}"'.encode()
-    try:
-        with path.open("rb") as lines:
-            return any(mark in line for line in lines)
-    except FileNotFoundError:
-        return False
-
-
-def _append(path: Path, line: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # O_APPEND: the system finds the end and writes as one, whoever else is at it.
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-    try:
-        if os.write(file, line) < len(line):
-            raise OSError("only a part of the line was written")
-    finally:
-        os.close(file)
+        return data | rounded | received

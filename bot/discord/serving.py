@@ -21,7 +21,7 @@ from bot.discord.notices import Notice
 from bot.discord.text.answer import Answer
 from bot.discord.text.asker import Asker
 from bot.discord.unbroken import unbroken
-from sessions import queue
+from sessions import measures, queue
 from sessions.background import spawn
 from sessions.models import Source, VoiceRequest
 
@@ -115,7 +115,8 @@ class Serving:
 
     def _keep_leases(self) -> None:
         queue.renew(self.holder, lease_s=LEASE_S)
-        queue.put_back_lost()
+        waiting = len(queue.put_back_lost())
+        measures.orphans("request", found=waiting, healed=waiting)
 
     async def _serve_next(self) -> None:
         take = database_sync_to_async(queue.take_next)

@@ -12,6 +12,7 @@ from channels.db import database_sync_to_async
 from bot.discord.guild import deeds
 from bot.discord.guild.undo import undo
 from bot.discord.panel import close_left
+from sessions import measures
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ class Sweep:
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
+        self._known: set[int] = set()
 
     async def run(self) -> None:
         while True:
@@ -38,6 +40,9 @@ class Sweep:
         guilds = [guild.id for guild in self._client.guilds if not guild.unavailable]
         orphans = await database_sync_to_async(deeds.orphans)(guilds)
         done = [await self._undo(orphan.pk) for orphan in orphans]
+        lying = {orphan.pk for orphan in orphans}
+        measures.orphans("call", found=len(lying - self._known), healed=sum(done))
+        self._known = lying
         if any(done):
             log.info("discord.swept", calls=sum(done))
         for deed in await database_sync_to_async(deeds.panels_stale)(guilds):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from channels.db import database_sync_to_async
+from structlog.contextvars import bind_contextvars
 
 from sessions import participants
 from sessions.audio.frames import TIMELINE_RATE
@@ -79,8 +80,8 @@ class DiscordTracks:
         self._speaks = speaks
         self._inbox = Inbox(self._take, of=turns())
         self._speakers: dict[int, _Speaker] = {}
-        self._closed_at: float | None = None
         self._count = 0
+        self._closed_at: float | None = None
         self.waited_s = 0.0
         """The longest that a packet waited to be taken in."""
 
@@ -123,7 +124,9 @@ class DiscordTracks:
         if speaker is None:
             speaker = self._speakers[heard.user] = _Speaker(heard.user)
             self._count += 1
-            speaker.opening = spawn(self._open(speaker), name="discord.track")
+            opening = self._open(speaker)
+            session = self._session.pk
+            speaker.opening = spawn(opening, name="discord.track", session=session)
         if speaker.held is None or speaker.behind is None:
             speaker.waiting.append(heard)
         elif speaker.behind.next is not None:
@@ -139,15 +142,16 @@ class DiscordTracks:
                 if speaker.person is None:
                     speaker.person = await self._join(speaker)
                 speaker.held = self._hold(speaker, speaker.person)
+                bind_contextvars(track=speaker.person.pk)
             except VoiceError:
-                log.info("discord.too_late", session=self._session.pk)
+                log.info("discord.too_late")
                 return
             except Exception as e:
                 closed_at = self._closed_at or math.inf
                 if time.monotonic() - closed_at > LAST_WITHIN_S:
                     raise
                 why = type(e).__name__
-                log.warning("discord.not_joined", session=self._session.pk, error=why)
+                log.warning("discord.not_joined", error=why)
                 await asyncio.sleep(AGAIN_S)
         if self._speaks is not None and speaker.person is not None:
             live.room().watch(speaker.person.pk, self._speaks)
@@ -197,7 +201,10 @@ class DiscordTracks:
         if speaker.person is not None:
             live.room().unwatch(speaker.person.pk)
             await database_sync_to_async(participants.leave)(
-                self._session.pk, speaker.person.pk, connection=speaker.connection
+                self._session.pk,
+                speaker.person.pk,
+                connection=speaker.connection,
+                losses=speaker.held.capture.take_losses() if speaker.held else None,
             )
 
     def _offer(self, held: Held[PacketCapture], heard: Heard) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
-from sessions.background import spawn
+from sessions.background import Work, spawn
 from sessions.errors import VoiceError
-
-Work = Coroutine[Any, Any, Any]
 
 
 class Works:
     """Of one call, on its event loop. `crashed` is told when one of them fails by
     itself without which there is no call."""
 
-    def __init__(self, *, crashed: Callable[[], None]) -> None:
+    def __init__(self, *, session: int, crashed: Callable[[], None]) -> None:
+        self._session = session
         self._crashed = crashed
         self._works: set[asyncio.Task[Any]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
@@ -37,16 +36,16 @@ class Works:
     def start(self, work: Work, *, name: str) -> None:
         """Do something beside; broken off at the end. It may fail: a sign that nobody
         sees is no reason to hear nobody."""
-        self._add(spawn(work, name=name))
+        self._add(self._begun(work, name))
 
     def depend(self, work: Work, *, name: str) -> None:
         """The same, and where it fails, so does the call."""
-        self._add(spawn(work, name=name)).add_done_callback(self._ended)
+        self._add(self._begun(work, name)).add_done_callback(self._ended)
 
     def run(self, errand: Work, *, name: str) -> None:
         """Do something beside, and whole: whoever ends the call waits for it. It may
         fail."""
-        task = spawn(errand, name=name)
+        task = self._begun(errand, name)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
@@ -62,6 +61,9 @@ class Works:
         """Wait for the errands."""
         if self._errands:
             await asyncio.wait(self._errands)
+
+    def _begun(self, work: Work, name: str) -> asyncio.Task[Any]:
+        return spawn(work, name=name, session=self._session)
 
     def _add(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         self._works.add(task)

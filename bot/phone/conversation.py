@@ -29,7 +29,7 @@ from bot.voice.mouth import Block, LineMouth
 from bot.voice.responder import port
 from bot.voice.turns import Turns
 from sessions import events, finish, participants
-from sessions.background import cancel_and_wait, spawn
+from sessions.background import Work, cancel_and_wait, spawn
 from sessions.capture.registry import Stop, registry
 from sessions.errors import VoiceError
 from sessions.feed import feed
@@ -156,7 +156,7 @@ class Conversation:
         """Greet, or go on where the call broke off."""
         self._heart.enter_context(registry().viewing(self._session.pk))
         self._tracks.tell(stopped=self._stopped, speaks=self._caller_speaks)
-        self._follower = spawn(self._follow(self._read_to), name="call.follow")
+        self._follower = self._spawn(self._follow(self._read_to), name="call.follow")
         self._do(self._machine.begin(self._clock()))
         self.line.listen(self)
 
@@ -197,7 +197,7 @@ class Conversation:
             return
         if self.line.is_broken and self._end is None:
             self._leave_to_others()
-            self.undecided = spawn(self._end_unless_taken(), name="call.broken")
+            self.undecided = self._spawn(self._end_unless_taken(), name="call.broken")
             return
         self._tell(lambda machine, now: machine.hung_up(now))
         self._finish(actions.Reason.CALLER)
@@ -312,7 +312,7 @@ class Conversation:
     def _drop_caller(self) -> None:
         """Nothing more of theirs is taken, and what they said goes."""
         person = self._tracks.person(Side.CALLER)
-        spawn(self._tracks.drop_caller(), name="call.opted_out")
+        self._spawn(self._tracks.drop_caller(), name="call.opted_out")
         road = Erasure.Road.PHONE
         self._log.run(lambda: forgetting.forget_here(person, road=road))
 
@@ -349,9 +349,12 @@ class Conversation:
         if self._end is not None:
             await self._end
 
+    def _spawn(self, work: Work, *, name: str) -> asyncio.Task[None]:
+        return spawn(work, name=name, session=self._session.pk)
+
     def _finish(self, reason: actions.Reason) -> None:
         if self._end is None:
-            self._end = spawn(self._finished(END[reason]), name="call.end")
+            self._end = self._spawn(self._finished(END[reason]), name="call.end")
 
     async def _finished(self, reason: str) -> None:
         try:
@@ -377,14 +380,14 @@ class Conversation:
         await self._log.written()  # what is made of the session begins after this
         if why is not Stop.RESTARTING and self._end is None:
             # Ended elsewhere: a moderator, the API.
-            self._end = spawn(self._finished("ended"), name="call.end")
+            self._end = self._spawn(self._finished("ended"), name="call.end")
 
     def _leave_to_others(self) -> None:
         """The loop hung and the line was cut: Asterisk dials again, here or elsewhere,
         and whoever answers goes on. If nobody does, the reaper ends the session."""
         if self._end is None:
             self.is_over = True  # at once: who dials again begins anew
-            self._end = spawn(self._let_go(), name="call.left")
+            self._end = self._spawn(self._let_go(), name="call.left")
 
     async def _end_unless_taken(self) -> None:
         """The line broke: Asterisk resets it where somebody hung up with sound still on

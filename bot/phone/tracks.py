@@ -128,7 +128,10 @@ class CallTracks:
             registry().remove(self._held)
         if caller is not None:
             await database_sync_to_async(participants.leave)(
-                self._session.pk, caller.pk, connection=self._connection
+                self._session.pk,
+                caller.pk,
+                connection=self._connection,
+                losses=self._held.capture.take_losses() if self._held else None,
             )
         await self._ours.leave()
 

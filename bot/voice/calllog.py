@@ -27,7 +27,7 @@ class CallLog:
     def __init__(self, session_id: int) -> None:
         self._session_id = session_id
         self._queue: asyncio.Queue[Write | None] = asyncio.Queue()
-        self._writer = spawn(self._write_on(), name="call.log")
+        self._writer = spawn(self._write_on(), name="call.log", session=session_id)
 
     def run(self, write: Write) -> None:
         """Do this in a thread of the database, behind what came before."""
@@ -74,6 +74,6 @@ class CallLog:
                 await database_sync_to_async(write)()
             except Exception:
                 # A line of the log is not worth a call.
-                log.exception("call.not_written", session=self._session_id)
+                log.exception("call.not_written")
             finally:
                 self._queue.task_done()

@@ -23,7 +23,7 @@ class CountClock:
         scale = TIMELINE_RATE // frame.rate
         start = self.received + frame.skipped * scale
         self.received = start + len(frame.pcm) * scale
-        return [Placed(self.origin + start, frame.pcm, frame.rate)]
+        return [Placed(self.origin + start, frame.pcm, frame.rate, missing=0)]
 
     def tick(self, now_s: float, *, unheard_s: float = 0.0) -> list[Placed]:
         """Nothing is ever held."""

@@ -34,11 +34,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Sound at its place: `position` in samples at 48 kHz since time zero."""
+    """Sound at its place: `position` in samples at 48 kHz since time zero. `missing` of
+    the samples between it and what came before were sent and never came; None: all of
+    them, for its source sends without a pause."""
 
     position: int
     pcm: NDArray[np.int16]
     rate: int
+    missing: int | None = None
 
     @property
     def end(self) -> int:

@@ -14,6 +14,7 @@ from sessions.capture.tally import Tally
 if TYPE_CHECKING:
     from sessions.audio.frames import Frame, Placed
     from sessions.capture.sinks import Sink, Track
+    from sessions.participants import Losses
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +48,16 @@ class Audience:
         settled = [at for sink in self._sinks if (at := sink.settled()) is not None]
         return min(settled) if settled else None
 
+    def take_losses(self) -> Losses:
+        """The holes in the track since they were taken last."""
+        return self._tally.take_losses()
+
     async def close(self) -> None:
         """Close every one, once. Whoever waits may lose patience: what was heard is
         written down all the same."""
         if self._closing is None:
-            self._closing = spawn(self._close_all(), name="capture.close")
+            closing = self._close_all()
+            self._closing = spawn(closing, name="capture.close", **self._track.ids)
         await asyncio.shield(self._closing)
 
     async def _close_all(self) -> None:
@@ -60,19 +66,14 @@ class Audience:
         if self._is_well:
             self._each("conclude")
         self._tally.close()
-        log.info(
-            "capture.closed",
-            session=self._track.session_id,
-            participant=self._track.participant_id,
-            received_ms=round(self._tally.arrived_s * 1000),
-        )
+        log.info("capture.closed", received_ms=round(self._tally.arrived_s * 1000))
 
     async def _close_one(self, sink: Sink) -> None:
         try:
             await sink.close()
         except Exception:
             # One listener's failure must not cost another its last words.
-            log.exception("sink.close_failed", session=self._track.session_id)
+            log.exception("sink.close_failed")
             self._is_well = False
 
     def _each(
@@ -85,5 +86,5 @@ class Audience:
                 getattr(sink, what)(*sound)
             except Exception:
                 # A listener that fails loses itself, never the others' sound.
-                log.exception("sink.failed", session=self._track.session_id)
+                log.exception("sink.failed", **self._track.ids)
                 self._is_well = False

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sessions.capture.sinks import Sink, Track
+    from sessions.participants import Losses
 
 
 class Capture:
@@ -82,6 +83,10 @@ class Capture:
         """How far the stream's end is ahead of the clock, in seconds."""
         end = ((self.origin or 0) + self.received) / TIMELINE_RATE
         return end - (self._clock() - self._zero)
+
+    def take_losses(self) -> Losses:
+        """Of what was sent, what is not there: since they were taken last."""
+        return self._audience.take_losses()
 
     def offer(self, data: bytes, *, skipped: int = 0, waited_s: float = 0.0) -> None:
         """Take one message; `skipped` samples at `rate` were lost before it. It came

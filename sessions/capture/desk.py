@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from sessions import measures, realtime
 
@@ -29,6 +30,10 @@ AT_ONCE = 8
 
 class Worker(Protocol):
     """What lies on the desk."""
+
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """What stands on each line of the log about it."""
 
     def work(self) -> bool:
         """Do what there is to do; False when it is done with for ever."""
@@ -77,6 +82,7 @@ class Desk:
                     with self._lock:
                         self._workers.remove(worker)
             measures.ENCODER_LAG.set(self._clock() - began)
+        measures.ENCODER_LAG.set(0.0)
 
     def _sync(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sync") as threads:
@@ -99,19 +105,21 @@ class Desk:
 
 
 def _goes_on(worker: Worker) -> bool:
-    try:
-        return worker.work()
-    except Exception:
-        # One recorder's fault must not stop the others; its journal has it all.
-        log.exception("recording.desk_failed")
-        return True
+    with bound_contextvars(**worker.ids):
+        try:
+            return worker.work()
+        except Exception:
+            # One recorder's fault must not stop the others; its journal has it all.
+            log.exception("recording.desk_failed")
+            return True
 
 
 def _sync(worker: Worker) -> None:
-    try:
-        worker.sync()
-    except Exception:
-        log.exception("recording.sync_failed")  # as above; soon again
+    with bound_contextvars(**worker.ids):
+        try:
+            worker.sync()
+        except Exception:
+            log.exception("recording.sync_failed")  # as above; soon again
 
 
 desk = Desk()

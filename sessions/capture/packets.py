@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sessions.capture.sinks import Sink, Track
+    from sessions.participants import Losses
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +69,7 @@ class PacketCapture:
         self._order, self._timeline = ReorderBuffer(), RtpClock()
         self._decoder = OpusDecoder()
         self._sound: dict[int, NDArray[np.int16]] = {}
-        self._number = self._told_late = 0
+        self._number = self._told_late = self._taken_dropped = 0
 
     @property
     def counts(self) -> Counts:
@@ -107,6 +109,12 @@ class PacketCapture:
                 self._take(ordered)
             self._hear(self._timeline.flush())
 
+    def take_losses(self) -> Losses:
+        """Of what was sent, what is not there: since they were taken last."""
+        dropped = self.counts.late + self.counts.garbage + self.damaged
+        taken, self._taken_dropped = dropped - self._taken_dropped, dropped
+        return replace(self._audience.take_losses(), dropped=taken)
+
     async def close(self) -> None:
         """Halt, and close every sink. Whoever waits may lose patience: what was heard
         is written down all the same."""
@@ -116,8 +124,7 @@ class PacketCapture:
         if self.damaged or self.counts.garbage:
             log.warning(
                 "capture.unusable",
-                session=self.track.session_id,
-                participant=self.track.participant_id,
+                **self.track.ids,
                 damaged=self.damaged,
                 garbage=self.counts.garbage,
             )
@@ -149,7 +156,8 @@ class PacketCapture:
 
     def _placed(self, found: Placement) -> Placed:
         pcm = self._sound.pop(found.packet.number)
-        return Placed(found.position, pcm[found.dropped :], RATE)
+        missing = found.packet.lost * found.packet.samples
+        return Placed(found.position, pcm[found.dropped :], RATE, missing)
 
 
 def _rms(pcm: NDArray[np.int16]) -> float:

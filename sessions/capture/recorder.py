@@ -84,6 +84,10 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._written: asyncio.Future[None] = self._loop.create_future()
 
+    @property
+    def ids(self) -> dict[str, int]:
+        return self.track.ids
+
     def arrive(self, frame: Frame) -> None:
         number = self._diary.sound(frame)
         self._flush_soon()
@@ -162,7 +166,7 @@ class Recorder:
         except Exception:
             # A full disk, a fault in the encoder: the journal has it, and whoever
             # makes the fragment makes the chunks from there.
-            log.exception("recording.tape", session=self.track.session_id)
+            log.exception("recording.tape")
             self._give_up_tape(why="fault")
         return sealed
 
@@ -172,14 +176,13 @@ class Recorder:
             sealed = self._tape.finish() if self._tape is not None else []
         except Exception:
             # As above.
-            log.exception("recording.tape", session=self.track.session_id)
+            log.exception("recording.tape")
             self._give_up_tape(why="fault")
         self._diary.close()
         return sealed
 
     def _give_up_tape(self, *, why: str) -> None:
-        session = self.track.session_id
-        log.warning("recording.chunks_given_up", session=session, why=why)
+        log.warning("recording.chunks_given_up", why=why)
         if self._tape is not None:
             self._tape.close()
         self._tape = None
@@ -188,7 +191,8 @@ class Recorder:
         """On the event loop: rows for what was sealed, then whoever waits goes on."""
 
         def note() -> None:
-            spawn(self._note(sealed, is_last=is_last), name="recording.sealed")
+            noting = self._note(sealed, is_last=is_last)
+            spawn(noting, name="recording.sealed", **self.ids)
 
         self._loop.call_soon_threadsafe(note)
 

@@ -122,7 +122,7 @@ class Registry:
         theirs = [h for h in self._held if h.capture.track.session_id == session_id]
         hosts = [h for h in self._hosts if h.session_id == session_id]
         stopping = stop_each([*theirs, *hosts], Stop.ENDED)
-        return spawn(stopping, name=f"stop {session_id}")
+        return spawn(stopping, name=f"stop {session_id}", session=session_id)
 
     async def shut_down(self) -> None:
         """The process ends: write down what was heard, and ask everybody to return."""
@@ -182,7 +182,7 @@ class Registry:
             held.capture.tick()
         except Exception:
             # One track's fault must not stop the hearts of all sessions.
-            log.exception("capture.failed", session=held.capture.track.session_id)
+            log.exception("capture.failed", **held.capture.track.ids)
 
     async def _beat(self) -> None:
         """Renew the sessions that have a follower, or sound since the last beat; and
@@ -230,7 +230,8 @@ class Registry:
         for held in self._open():
             if held.capture.track.participant_id in gone:
                 held.capture.halt()
-                spawn(held.stop(Stop.OPTED_OUT), name="capture.opted_out")
+                stopping = held.stop(Stop.OPTED_OUT)
+                spawn(stopping, name="capture.opted_out", **held.capture.track.ids)
 
 
 def stream_of(capture: Live) -> Stream:

@@ -37,6 +37,11 @@ class Track:
     recorded: bool = False
     source: str = ""
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """What stands on each line of the log about it."""
+        return {"session": self.session_id, "track": self.participant_id}
+
     @classmethod
     def of(cls, session: VoiceSession, person: Participant, *, rate: int) -> Track:
         """The track of somebody in a session."""

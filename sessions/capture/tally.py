@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessions import measures
-from sessions.audio.frames import TIMELINE_RATE
+from sessions.audio.frames import SAMPLES_PER_MS
+from sessions.participants import Losses
 
 if TYPE_CHECKING:
     from sessions.audio.frames import Frame, Placed
 
 TELL_EVERY = 50
 """Frames: of 20 ms, a second of them."""
-GAP = 40 * TIMELINE_RATE // 1000
+GAP = 40 * SAMPLES_PER_MS
 
 
 class Tally:
@@ -24,8 +25,9 @@ class Tally:
     def __init__(self, source: str) -> None:
         self.arrived_s = 0.0
         self._source = source
-        self._frames = self._gaps = self._gap = 0
+        self._frames = 0
         self._told_s = 0.0
+        self._losses, self._told, self._taken = Losses(), Losses(), Losses()
         self._end: int | None = None
         measures.STREAMS.labels(source).inc()
 
@@ -36,10 +38,18 @@ class Tally:
             self._tell()
 
     def placed(self, sound: Placed) -> None:
-        if self._end is not None and (hole := sound.position - self._end) > GAP:
-            self._gaps += 1
-            self._gap += hole
+        if self._end is not None:
+            hole = sound.position - self._end
+            if sound.missing is not None:
+                hole = min(hole, sound.missing)
+            if hole > GAP:
+                self._losses += Losses(gaps=1, gap_ms=hole // SAMPLES_PER_MS)
         self._end = sound.end
+
+    def take_losses(self) -> Losses:
+        """Since they were taken last."""
+        new, self._taken = self._losses - self._taken, self._losses
+        return new
 
     def close(self) -> None:
         """The track has ended."""
@@ -50,8 +60,9 @@ class Tally:
         source = self._source
         measures.FRAMES.labels(source).inc(self._frames)
         measures.AUDIO.labels(source).inc(self.arrived_s - self._told_s)
-        if self._gaps:
-            measures.GAPS.labels(source).inc(self._gaps)
-            measures.GAP_TIME.labels(source).inc(self._gap / TIMELINE_RATE)
-        self._told_s = self.arrived_s
-        self._frames = self._gaps = self._gap = 0
+        new = self._losses - self._told
+        if new.gaps:
+            measures.GAPS.labels(source).inc(new.gaps)
+            measures.GAP_TIME.labels(source).inc(new.gap_ms / 1000)
+        self._told, self._told_s = self._losses, self.arrived_s
+        self._frames = 0

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from sessions import keys
+from sessions import keys, measures
 from sessions.keys import BadKeyError
 from sessions.storage import content, links
 from sessions.storage.draft import draft, sync, sync_folder
@@ -19,6 +19,7 @@ from sessions.storage.errors import (
     KeyTakenError,
     NoFileError,
     NotStoredError,
+    StorageError,
     of_disk,
 )
 from sessions.storage.port import Stored
@@ -67,7 +68,7 @@ class LocalStorage:
                 whole.replace(path)
                 sync_folder(path.parent)
         except OSError as e:
-            raise of_disk(e) from e
+            raise _counted(e) from e
         return Stored(key, size, md5)
 
     def read(self, key: str, *, start: int, stop: int) -> bytes:
@@ -83,7 +84,7 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError, NoFileError):
             return None
         except OSError as e:
-            raise of_disk(e) from e
+            raise _counted(e) from e
         return Stored(key, found.size, found.md5, datetime.fromtimestamp(modified, UTC))
 
     def listing(self, prefix: str = "") -> Iterator[Stored]:
@@ -107,7 +108,7 @@ class LocalStorage:
             except NotADirectoryError:
                 continue
             except OSError as e:
-                raise of_disk(e) from e
+                raise _counted(e) from e
             self._prune(path.parent)
 
     def link(
@@ -140,7 +141,7 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError, NoFileError, BadKeyError) as e:
             raise NotStoredError from e
         except OSError as e:
-            raise of_disk(e) from e
+            raise _counted(e) from e
 
     def _write(
         self, key: str, path: Path, size: int, *, keep: Callable[[Path, Path], None]
@@ -165,9 +166,9 @@ class LocalStorage:
                 if not path.exists():
                     raise
                 if not left:
-                    raise of_disk(e) from e
+                    raise _counted(e) from e
             except OSError as e:
-                raise of_disk(e) from e
+                raise _counted(e) from e
             else:
                 return
 
@@ -184,7 +185,7 @@ class LocalStorage:
         except FileNotFoundError:
             return  # it is gone again
         except OSError as e:
-            raise of_disk(e) from e
+            raise _counted(e) from e
 
     def _sync_folders(self, folder: Path) -> None:
         """The folder's names and those of the folders above it, some of them new."""
@@ -207,7 +208,7 @@ def _files(folder: Path) -> Iterator[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as e:
-        raise of_disk(e) from e
+        raise _counted(e) from e
     for name in sorted(names, key=_in_key_order):
         if name.name.startswith("."):
             continue
@@ -220,3 +221,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _in_key_order(entry: os.DirEntry[str]) -> str:
     """Keys are compared whole: a folder sorts as its name and a slash."""
     return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+
+
+def _counted(error: OSError) -> StorageError:
+    found = of_disk(error)
+    measures.STORAGE_ERRORS.labels(found.code).inc()
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Mapping
 
 import pytest
 from scene import eventually
@@ -23,6 +24,7 @@ class Noting:
     """Lies on the desk for a moment."""
 
     is_unsynced = False
+    ids: Mapping[str, int] = {}
     nice: int | None = None
 
     def work(self) -> bool:

@@ -10,16 +10,21 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from speech import voices
 from stack import ROOT, Stack, free_port, wait_for
-from telephone import RATE, noise
+from telephone import RATE, Pcm, noise
 
 from bot.phone.caller import Caller
 
 TOKEN = "for the eyes of Prometheus"
 MONITORING = ROOT / "docs" / "monitoring"
+ABOUT_TRACKS = ("capture.", "recording.", "utterance.")
+ABOUT_SESSIONS = ("call.", "participant.", "session.", *ABOUT_TRACKS)
+"""How lines of the log begin that are about one."""
 
 
 class Numbers(dict[str, float]):
@@ -40,8 +45,12 @@ class Numbers(dict[str, float]):
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    port = str(free_port())
-    with Stack(TTS="none", METRICS_TOKEN=TOKEN, AUDIOSOCKET_PORT=port) as running:
+    with Stack(
+        TTS="none",
+        METRICS_TOKEN=TOKEN,
+        LOG_JSON="True",
+        AUDIOSOCKET_PORT=str(free_port()),
+    ) as running:
         yield running
 
 
@@ -82,6 +91,52 @@ async def test_a_call_is_counted_by_whichever_process_does_what(stack: Stack) ->
     assert after["parley_vad_seconds_total"] > 0
 
 
+async def test_a_call_leaves_a_line_of_figures_and_its_ids_in_the_log(
+    stack: Stack,
+) -> None:
+    caller = Caller("127.0.0.1", int(stack.env["AUDIOSOCKET_PORT"]))
+    await caller.connect()
+    await caller.say(talking(), RATE)
+    caller.hang_up()
+
+    def is_told() -> bool:
+        return bool(spoken_in(stack))
+
+    await asyncio.to_thread(wait_for, "its figures", is_told, within_s=60)
+    (told,) = spoken_in(stack)
+    assert (told["source"], told["reason"]) == ("phone", "hang_up")
+    assert told["people"] == 1
+    assert told["lines"] == told["segments"] == 1
+    assert 0 < told["text_delay_p50_s"] <= told["text_delay_p95_s"]
+    assert (told["gaps"], told["dropped"]) == (0, 0)
+    lines = [
+        json.loads(line)
+        for name in ("web", "bot", "stt", "media")
+        for line in stack.log(name).splitlines()
+    ]
+    about = [line for line in lines if line["event"].startswith(ABOUT_SESSIONS)]
+    assert {line["event"] for line in about} >= {"call.answered", "capture.closed"}
+    assert not [line for line in about if "session" not in line]
+    tracks = [line for line in about if line["event"].startswith(ABOUT_TRACKS)]
+    assert {line["event"] for line in tracks} >= {"utterance.transcribed"}
+    assert not [line for line in tracks if "track" not in line]
+
+
+def spoken_in(stack: Stack) -> list[dict[str, Any]]:
+    """The figures of calls in which anything was said."""
+    path = stack.folder / "logs" / "voice_metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    told = [json.loads(line) for line in lines]
+    return [line for line in told if line["segments"]]
+
+
+def talking() -> Pcm:
+    """A phrase, and a pause behind it."""
+    phrase = voices.speak("hello team")
+    said = np.concatenate([phrase, np.zeros(RATE, np.int16)])
+    return said[:: voices.SAMPLE_RATE_HZ // RATE]
+
+
 def test_what_a_killed_process_counted_stays_and_what_it_was_goes(stack: Stack) -> None:
     counted = Numbers(read(stack))['parley_audio_seconds_total{source="phone"}']
     assert counted > 0
@@ -114,6 +169,8 @@ def test_every_panel_and_alert_asks_for_what_there_is(stack: Stack) -> None:
     rules: Any = yaml.safe_load((MONITORING / "alerts.yaml").read_text())
     for group in rules["groups"]:
         asked |= {rule["expr"]: rule["alert"] for rule in group["rules"]}
+    for expression, where in asked.items():  # else it only joins what has equal labels
+        assert " and " not in expression or " and on (" in expression, where
     assert len(asked) > 15
     used = set()
     for expression, where in asked.items():

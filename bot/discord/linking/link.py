@@ -23,7 +23,7 @@ from bot.discord.linking.connection import ListeningClient
 from bot.discord.linking.deafness import Deafness
 from bot.discord.linking.joining import LinkError, Voice, give_up, join, leave
 from bot.discord.linking.voicestate import AbandonedError
-from sessions.background import spawn
+from sessions.background import Work, spawn
 from sessions.errors import VoiceError
 
 if TYPE_CHECKING:
@@ -75,12 +75,13 @@ class Link:
         ended: Callable[[str], None],
         connected: Callable[[ListeningClient], None] = lambda client: None,
         deaf: Callable[[], None] = lambda: None,
+        session: int = 0,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`ended` is told once, with a reason as in the notices, when the connection is
         lost for good; `connected` of every connection; `deaf` that nothing is heard
-        though somebody speaks."""
+        though somebody speaks. `session` is its row's number, for the log."""
         self.guild_id = channel.guild.id
         self.outages = Outages()
         self.client: ListeningClient | None = None
@@ -90,6 +91,7 @@ class Link:
         self._discord = discord_
         self._sink, self._accepts = sink, accepts
         self._ended, self._connected = ended, connected
+        self._session_pk = session
         self._patience = patience or Patience()
         self._clock = clock
         self._made: ListeningClient | None = None
@@ -123,18 +125,21 @@ class Link:
                 raise
         if self._closing is not None:
             raise LinkError("ended", "It ended before it began.")
-        self._keeper = spawn(self._keep(), name="discord.link")
+        self._keeper = self._spawn(self._keep(), name="discord.link")
 
     async def close(self) -> None:
         """Leave the channel. May be called again, and while it connects; returns within
         five seconds."""
         if self._closing is None:
-            self._closing = spawn(self._close(), name="discord.link_close")
+            self._closing = self._spawn(self._close(), name="discord.link_close")
         await asyncio.shield(self._closing)
 
     def look(self) -> None:
         """Something happened to the main gateway: look whether we are still in."""
         self._look.set()
+
+    def _spawn(self, work: Work, *, name: str) -> asyncio.Task[None]:
+        return spawn(work, name=name, session=self._session_pk)
 
     # --- keeping it up ----------------------------------------------------------------
 
@@ -290,7 +295,7 @@ class Link:
         if client is not None:
             await leave(client)
         if self._made is not None and not await self._is_left():
-            spawn(self._leave_later(), name="discord.farewell")
+            self._spawn(self._leave_later(), name="discord.farewell")
 
     async def _is_left(self) -> bool:
         """Whether Discord has said that we are out."""

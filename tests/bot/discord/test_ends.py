@@ -181,7 +181,9 @@ async def test_a_process_that_ends_waits_for_no_last_lines(
     for scene in scenes:
         session = await scene.row()
         assert session.state == State.FINISHING
-        assert [line["reason"] for line in ends.figures_of(session)] == ["shut_down"]
+        (told,) = await in_db(ends.figures_of)(session)
+        assert (told["reason"], told["source"]) == ("shut_down", "discord")
+        assert told["packets"] > 0  # noted before the process ended
 
 
 async def test_whoever_got_nothing_when_the_process_ended_waits_again(

@@ -15,7 +15,7 @@ class Call:
 
     def __init__(self) -> None:
         self.crashes = 0
-        self.works = Works(crashed=self.crash)
+        self.works = Works(session=1, crashed=self.crash)
         self.done: list[str] = []
         self.may_go_on = asyncio.Event()
 

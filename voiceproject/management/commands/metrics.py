@@ -1,4 +1,6 @@
-"""`manage.py metrics`: the same as `/metrics`, for a machine without a web process."""
+"""`manage.py metrics`: what `/metrics` says of this machine, where no web process is.
+
+What the database holds is the same for every machine: one web process tells that."""
 
 from __future__ import annotations
 
