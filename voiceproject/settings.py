@@ -70,8 +70,11 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # in browsers' own lists: for the whole domain's owner to say
     "security.W008",  # to https leads the proxy that has the certificate
 ]
-# So many proxies stand before us, each adding an address to X-Forwarded-For.
+# So many proxies stand before us, each adding an address to X-Forwarded-For; how
+# people came to the first of them, X-Forwarded-Proto says.
 TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 INSTALLED_APPS = [
