@@ -21,20 +21,27 @@ from postgres import postgres_server
 from stack import MODEL, ROOT, free_port, redis_server, wait_for
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
 OURS = {
     name: service
-    for name, service in COMPOSE["services"].items()
+    for name, service in SERVICES.items()
     if service["image"].startswith("parley")
 }
+BOTS = {name: one for name, one in OURS.items() if one["command"][0] == "runbot"}
+PHONES = {name: one for name, one in BOTS.items() if "phone" in one["command"]}
 NOT_SETTINGS = {"Q_CLUSTER_NAME"}
 """django-q's own."""
-RUNNING = ("web", "bot", "phone", "stt", "media")
+RUNNING = ("web", "bot", "phone-a", "stt", "media")
 DOMAINS = {"DOMAIN": "parley.example.org", "STORAGE_DOMAIN": "files.example.org"}
+CADDYFILE = (ROOT / "docs" / "deploy" / "Caddyfile").read_text()
+UPSTREAM = re.compile(r"\b(?:dynamic a|reverse_proxy) ([a-z]+)[ :](\d+)")
+DIALPLAN = (ROOT / "docs" / "asterisk" / "extensions.conf").read_text()
 
 
-def settings_known() -> set[str]:
+def settings_known(helper: str) -> set[str]:
+    """Those that a helper of that name, or whose name begins so, reads."""
     source = (ROOT / "voiceproject" / "settings.py").read_text()
-    return set(re.findall(r'\benv\w+\(\s*"([A-Z0-9_]+)"', source))
+    return set(re.findall(rf'\b{helper}\w*\(\s*"([A-Z0-9_]+)"', source))
 
 
 def substituted(value: str) -> str:
@@ -47,12 +54,22 @@ def substituted(value: str) -> str:
     return re.sub(r"\$\{([^}]+)\}", found, value)
 
 
+def seconds(duration: str) -> int:
+    """Of compose's `31m` or `10s`."""
+    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+
+
+def published(service: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Address and port of the machine, and the port inside, of each."""
+    ports = [substituted(port).split(":") for port in service.get("ports", [])]
+    return [(address, port, inside) for address, port, inside in ports]
+
+
 def test_every_variable_is_a_setting() -> None:
-    known = settings_known()
+    known = settings_known("env") | NOT_SETTINGS
+    known |= {f"{secret}_FILE" for secret in settings_known("envsecret")}
     for name, service in OURS.items():
-        for variable in service["environment"]:
-            plain = variable.removesuffix("_FILE")
-            assert plain in known | NOT_SETTINGS, f"{name}: {variable}"
+        assert service["environment"].keys() <= known, name
 
 
 def test_every_secret_is_a_file_that_is_made(tmp_path: Path) -> None:
@@ -86,21 +103,91 @@ def test_what_a_service_reads_is_given_to_it() -> None:
 
 
 def test_every_service_is_bounded_and_looked_after() -> None:
-    for name, service in COMPOSE["services"].items():
-        if name == "prepare":
+    for name, service in SERVICES.items():
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+        if name == "prepare":  # it ends by itself
             continue
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"][0] == "CMD", name
-        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
         if name not in OURS:
             assert re.search(r":\d+\.\d+", service["image"]), f"{name} is not pinned"
     volumes = {
         volume.split(":")[0]
-        for service in COMPOSE["services"].values()
+        for service in SERVICES.values()
         for volume in service.get("volumes", [])
         if not volume.startswith("./")
     }
     assert volumes == COMPOSE["volumes"].keys()
+
+
+def test_the_proxy_leads_to_where_somebody_listens_who_knows_of_it() -> None:
+    ports = dict(UPSTREAM.findall(CADDYFILE))
+    assert ports.keys() == {"web", "storage"}
+    assert ports["web"] == OURS["web"]["environment"]["WEB_PORT"]
+    assert f"-s3.port={ports['storage']}" in SERVICES["storage"]["command"]
+    named = set(re.findall(r"\{\$(\w+)\}", CADDYFILE))
+    assert named == SERVICES["proxy"]["environment"].keys()
+    for name, service in OURS.items():
+        proxies = service["environment"].get("TRUSTED_PROXIES")
+        assert proxies == ("1" if name in ports else None), name
+
+
+def test_a_published_port_is_listened_at_and_this_machines_alone() -> None:
+    taken, offered = [], []
+    for name, service in OURS.items():
+        env = service["environment"]
+        for address, port, inside in published(service):
+            (what,) = [v for v in env if v.endswith("_PORT") and env[v] == inside]
+            assert env[what.replace("_PORT", "_HOST")] == "0.0.0.0", name
+            assert address == "127.0.0.1", name
+            taken.append(port)
+            offered.append((name, what))
+    assert len(set(taken)) == len(taken)
+    how_it_is = {(name, "BOT_HEALTH_PORT") for name in BOTS}
+    assert set(offered) == how_it_is | {(name, "AUDIOSOCKET_PORT") for name in PHONES}
+
+
+def test_asterisk_dials_one_telephone_while_the_other_is_updated() -> None:
+    dialled = re.findall(r"^PARLEY_\d=127\.0\.0\.1:(\d+)$", DIALPLAN, re.MULTILINE)
+    ports = [
+        port
+        for service in PHONES.values()
+        for _, port, inside in published(service)
+        if inside == service["environment"]["AUDIOSOCKET_PORT"]
+    ]
+    assert len(ports) == 2
+    assert ports == dialled
+    one, other = PHONES.values()
+    assert one | {"ports": other["ports"]} == other
+
+
+def test_pages_are_served_while_one_web_process_is_away() -> None:
+    assert OURS["web"]["deploy"]["replicas"] >= 2
+
+
+def test_calls_are_given_time_to_end() -> None:
+    for name, service in BOTS.items():
+        drains_s = float(service["environment"]["DRAIN_S"])
+        assert drains_s > 0, name
+        assert seconds(service["stop_grace_period"]) > drains_s, name
+
+
+def test_who_is_not_on_discord_cannot_read_its_token() -> None:
+    holders = {n for n, one in OURS.items() if "discord_token" in one["secrets"]}
+    assert holders == {"bot"}
+
+
+def test_only_the_model_on_a_card_is_given_a_card() -> None:
+    def devices(service: dict[str, Any]) -> list[dict[str, Any]]:
+        found = service["deploy"]["resources"].get("reservations", {})
+        return list(found.get("devices", []))
+
+    assert [name for name, one in SERVICES.items() if devices(one)] == ["stt-gpu"]
+    service = OURS["stt-gpu"]
+    (device,) = devices(service)
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert service["profiles"] == ["gpu"]
+    assert service["environment"]["STT_DEVICE"] == "cuda"
 
 
 def test_the_image_has_what_it_copies_and_runs_as_nobody_special() -> None:
@@ -127,11 +214,10 @@ class Machine:
     def __init__(self, folder: Path, here: dict[str, str]) -> None:
         self.folder = folder
         self._here = here
+        ports = ("WEB_PORT", "AUDIOSOCKET_PORT", "BOT_HEALTH_PORT")
         self._ports = {
-            "WEB_PORT": str(free_port()),
-            "AUDIOSOCKET_PORT": str(free_port()),
+            name: {variable: str(free_port()) for variable in ports} for name in OURS
         }
-        self._health = {name: str(free_port()) for name in RUNNING}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self, name: str) -> dict[str, str]:
@@ -141,11 +227,9 @@ class Machine:
         }
         moved = {
             variable: value
-            for variable, value in (self._here | self._ports).items()
+            for variable, value in (self._here | self._ports[name]).items()
             if theirs.get(variable, "0") != "0"
         }
-        if "BOT_HEALTH_PORT" in theirs:
-            moved["BOT_HEALTH_PORT"] = self._health[name]
         plain = {n: os.environ[n] for n in ("PATH", "HOME", "LANG") if n in os.environ}
         return (
             plain
@@ -223,6 +307,11 @@ def machine() -> Iterator[Machine]:
         made = Machine(folder, here)
         parts.callback(made.kill_rest)
         yield made
+
+
+def test_django_misses_nothing_in_what_the_web_is_given(machine: Machine) -> None:
+    checked = machine.run("web", ["check", "--deploy", "--fail-level", "WARNING"])
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_what_it_starts_runs_and_says_that_it_is_well(machine: Machine) -> None:

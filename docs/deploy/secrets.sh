@@ -9,7 +9,7 @@ mkdir -p "$folder"
 made() { # made NAME VALUE
     [ -s "$folder/$1" ] || printf '%s' "$2" >"$folder/$1"
 }
-random() { python3 -c 'import secrets; print(secrets.token_urlsafe(36), end="")'; }
+random() { python3 -c 'import secrets; print(secrets.token_urlsafe(48), end="")'; }
 
 made secret_key "$(random)"
 made postgres_password "$(random)"
@@ -17,6 +17,7 @@ made database_url "postgres://parley:$(cat "$folder/postgres_password")@postgres
 made s3_access_key_id "parley"
 made s3_secret_access_key "$(random)"
 made s3_users "{\"identities\": [{\"name\": \"parley\", \"credentials\": [{\"accessKey\": \"$(cat "$folder/s3_access_key_id")\", \"secretKey\": \"$(cat "$folder/s3_secret_access_key")\"}], \"actions\": [\"Admin\", \"Read\", \"Write\", \"List\", \"Tagging\"]}]}"
+made metrics_token "$(random)"
 [ -e "$folder/discord_token" ] || : >"$folder/discord_token"
 # Containers read them as the user 1000.
 chmod 0644 "$folder"/* && chmod 0711 "$folder"
