@@ -6,17 +6,22 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 
-FROM python:3.12.12-slim-bookworm AS base
+FROM python:3.12.12-slim-trixie AS base
 ENV PYTHONUNBUFFERED=1 PATH=/opt/parley/bin:$PATH
 WORKDIR /app
 
 FROM base AS packages
-RUN pip install --no-cache-dir uv==0.13.8
-ENV UV_PROJECT_ENVIRONMENT=/opt/parley UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
-COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev
+COPY requirements.txt ./
+# What the lock names, by its hashes; nothing is built. `--no-deps`: README says why.
+RUN python -m venv --without-pip /opt/parley \
+ && pip --python /opt/parley/bin/python install --no-cache-dir \
+    --no-deps --only-binary :all: --require-hashes -r requirements.txt
 
 FROM base AS parley
+# For backups: pg_dump of the release that compose.yaml's server has.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client-17 \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 1000 --create-home parley \
  && install -d -o parley -g parley /data /models
 COPY --from=packages /opt/parley /opt/parley
@@ -36,7 +41,8 @@ CMD ["runall"]
 # With the libraries that CTranslate2 looks for on an NVIDIA card.
 FROM parley AS gpu
 USER root
+COPY docs/deploy/cuda.txt ./
 RUN pip install --no-cache-dir --target /opt/cuda \
-    nvidia-cublas-cu12==12.9.1.4 nvidia-cudnn-cu12==9.10.2.21
+    --no-deps --only-binary :all: --require-hashes -r cuda.txt
 ENV LD_LIBRARY_PATH=/opt/cuda/nvidia/cublas/lib:/opt/cuda/nvidia/cudnn/lib
 USER parley

@@ -33,6 +33,7 @@ NOT_SETTINGS = {"Q_CLUSTER_NAME"}
 """django-q's own."""
 RUNNING = ("web", "bot", "phone-a", "stt", "media")
 DOMAINS = {"DOMAIN": "parley.example.org", "STORAGE_DOMAIN": "files.example.org"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 CADDYFILE = (ROOT / "docs" / "deploy" / "Caddyfile").read_text()
 UPSTREAM = re.compile(r"\b(?:dynamic a|reverse_proxy) ([a-z]+)[ :](\d+)")
 DIALPLAN = (ROOT / "docs" / "asterisk" / "extensions.conf").read_text()
@@ -63,6 +64,13 @@ def published(service: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Address and port of the machine, and the port inside, of each."""
     ports = [substituted(port).split(":") for port in service.get("ports", [])]
     return [(address, port, inside) for address, port, inside in ports]
+
+
+def copied_from_here() -> list[str]:
+    """What the image is given of this folder."""
+    lines = [line for line in DOCKERFILE.splitlines() if line.startswith("COPY")]
+    copied = [shlex.split(line)[1:] for line in lines]
+    return [path for words in copied if "--from" not in words[0] for path in words[:-1]]
 
 
 def test_every_variable_is_a_setting() -> None:
@@ -191,20 +199,41 @@ def test_only_the_model_on_a_card_is_given_a_card() -> None:
 
 
 def test_the_image_has_what_it_copies_and_runs_as_nobody_special() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    copied = [shlex.split(line)[1:] for line in lines if line.startswith("COPY")]
-    here = [path for words in copied if "--from" not in words[0] for path in words[:-1]]
+    here = copied_from_here()
     assert here
     for path in here:
         assert (ROOT / path).exists(), path
     taken = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{path}" for path in here} <= set(taken)
-    users = [line.split()[1] for line in lines if line.startswith("USER")]
-    assert users[-1] != "root"
-    bases = [line.split()[1] for line in lines if line.startswith("FROM")]
-    assert all(re.search(r":\d+\.\d+\.\d+", base) for base in bases if ":" in base)
-    (uv,) = re.findall(r"UV_VERSION := (\S+)", (ROOT / "Makefile").read_text())
-    assert any(f"uv=={uv}" in line for line in lines)
+    stages = {
+        stage.split()[2]: stage
+        for stage in re.split("^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    }
+    made = {service["build"]["target"] for service in OURS.values()}
+    assert made < stages.keys()  # what only builds is not in it
+    for target in made:
+        users = re.findall(r"^USER (\S+)$", stages[target], re.MULTILINE)
+        assert users[-1] == "parley", target
+    bases = [stage.split()[0] for stage in stages.values()]
+    outside = [base for base in bases if base not in stages]
+    assert all(re.search(r":\d+\.\d+\.\d+-", base) for base in outside)
+
+
+def test_the_image_is_made_of_what_is_named_by_its_hash() -> None:
+    files = {Path(path).name: ROOT / path for path in copied_from_here()}
+    installs = re.findall(r"\bpip .*", DOCKERFILE.replace("\\\n", ""))
+    assert len(installs) == 2
+    for words in map(shlex.split, installs):
+        assert {"--require-hashes", "--no-deps", "--only-binary"} < set(words)
+        assert words[-2] == "-r"
+        for entry in re.split(r"\n(?=\w)", files[words[-1]].read_text())[1:]:
+            assert re.match(r"\S+==\S+", entry), entry
+            assert "--hash=sha256:" in entry, entry
+
+
+def test_backups_are_made_by_the_release_of_the_server() -> None:
+    (major,) = re.findall(r"\bpostgresql-client-(\d+)\b", DOCKERFILE)
+    assert SERVICES["postgres"]["image"].startswith(f"postgres:{major}.")
 
 
 class Machine:
