@@ -106,6 +106,22 @@ def pieces_of(pcm: Any) -> list[tuple[int, Any]]:
     return loud
 
 
+def test_a_copy_has_the_key_and_the_lines_of_calls_wherever_they_lie(
+    tmp_path: Path,
+) -> None:
+    lines, copy = tmp_path / "elsewhere", tmp_path / "copy"
+    (lines / "discord").mkdir(parents=True)
+    (lines / "discord" / "call.jsonl").write_text("{}")
+    key = "from-the-environment-0123456789-0123456789-0123456789"
+    told = Stack(SECRET_KEY=key, LOGS_DIR=str(lines)).manage("backup", str(copy))
+    assert "logs: 1 files" in told
+    assert (copy / "logs" / "discord" / "call.jsonl").read_text() == "{}"
+    assert (copy / "secret_key").stat().st_mode & 0o077 == 0
+    print_key = "from django.conf import settings; print(settings.SECRET_KEY)"
+    again = Stack(DATA_DIR=str(copy)).manage("shell", "-v0", "-c", print_key)
+    assert again.strip() == key
+
+
 def test_a_copy_does_not_write_over_another(tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     folder.mkdir()

@@ -37,10 +37,9 @@ def back_up(target: Path) -> Iterator[str]:
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     by_vendor = {"sqlite": _sqlite, "postgresql": _postgresql}
     yield f"tables: {by_vendor[connection.vendor](target)}"
-    if (key := settings.DATA_DIR / "secret_key").exists():
-        shutil.copy2(key, target / key.name)
-        yield "secret_key"
+    yield _key(target)
     yield f"spool: {_copied(settings.DATA_DIR / 'spool', target / 'spool')} files"
+    yield f"logs: {_copied(settings.LOGS_DIR, target / 'logs')} files"
     if settings.S3_BUCKET:
         yield f"storage: left where it is, in the bucket {settings.S3_BUCKET}"
         return
@@ -86,6 +85,14 @@ def program(name: str) -> str:
     if not found:
         raise BackupError(f"{name} is not installed: it belongs to PostgreSQL.")
     return found
+
+
+def _key(target: Path) -> str:
+    """The one in use, wherever it came from."""
+    path = target / "secret_key"
+    path.touch(mode=0o600)
+    path.write_text(settings.SECRET_KEY, encoding="utf-8")
+    return path.name
 
 
 def _copied(source: Path, target: Path) -> int:

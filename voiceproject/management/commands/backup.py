@@ -11,7 +11,7 @@ from voiceproject.backup import BackupError, back_up
 
 
 class Command(BaseCommand):
-    help = "Copy tables, key, spool and storage into a folder that is a DATA_DIR again."
+    help = "Copy everything that is worth it into a folder that is a DATA_DIR again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", type=Path)
