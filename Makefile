@@ -53,18 +53,20 @@ pictures: .venv/dev.done ## take README's pictures anew
 requirements: $(UV) ## write requirements.txt anew from the lock
 	@$(UV) export --frozen --no-dev --quiet -o requirements.txt
 
-sbom: $(UV) ## write sbom.cdx.json: all that is installed, as CycloneDX
+sbom: $(UV) ## write all that is installed and that pages load into sbom*.cdx.json
 	@$(UV) export --frozen --no-dev --quiet --preview-features sbom-export \
 	  --format cyclonedx1.5 -o sbom.cdx.json
+	@bash .ci/npm sbom --package-lock-only --sbom-format cyclonedx > sbom-npm.cdx.json
 
-audit: $(UV) ## ask osv.dev for known holes in what the lock names
+audit: $(UV) ## ask osv.dev and npm for known holes in what the locks name
 	@$(UV) audit --frozen
+	@bash .ci/npm audit --package-lock-only
 
 $(UV):
 	@bash .ci/get-uv $(UV_VERSION)
 
 node_modules/done: $(UV) package-lock.json
-	@bash .ci/frontend && touch $@
+	@bash .ci/npm ci --ignore-scripts --no-audit --no-fund && touch $@
 
 .venv/run.done: $(UV) uv.lock node_modules/done
 	@bash .ci/sync --no-dev && touch $@

@@ -65,12 +65,17 @@ def test_it_pins_the_versions_and_hashes_of_the_lock() -> None:
         assert hashes, name
 
 
-def test_the_bill_of_materials_names_each_with_its_files(tmp_path: Path) -> None:
-    """The command of `make sbom`, without a network."""
+def bills() -> list[str]:
+    """The commands of `make sbom`."""
     recipe = (ROOT / "Makefile").read_text("utf-8").split("\nsbom:")[1].split("\n\n")[0]
-    _, _, words = recipe.replace("\\\n", " ").partition("@$(UV) ")
+    return re.findall(r"^\t@(.*)$", recipe.replace("\\\n", " "), re.MULTILINE)
+
+
+def test_the_bill_of_materials_names_each_with_its_files(tmp_path: Path) -> None:
+    """Without a network."""
+    _, *words = bills()[0].split()
     target = tmp_path / "sbom.json"
-    command = [str(ROOT / ".uv/bin/uv"), *words.split()[:-1], str(target)]
+    command = [str(ROOT / ".uv/bin/uv"), *words[:-1], str(target)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=60, env=OFFLINE)
     bill = json.loads(target.read_text("utf-8"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
@@ -80,6 +85,19 @@ def test_the_bill_of_materials_names_each_with_its_files(tmp_path: Path) -> None
         files = one["externalReferences"]
         assert files, one["name"]
         assert all(file["hashes"] for file in files), one["name"]
+
+
+def test_another_names_what_pages_load_with_its_hashes() -> None:
+    command, _, _ = bills()[1].partition(" > ")
+    written = subprocess.check_output(
+        command.split(), cwd=ROOT, timeout=60, env=OFFLINE
+    )
+    bill = json.loads(written)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    named = {one["name"]: one["version"] for one in bill["components"]}
+    wanted = json.loads((ROOT / "package.json").read_text("utf-8"))
+    assert named == wanted["dependencies"]
+    assert all(one["hashes"] for one in bill["components"])
 
 
 def test_it_leaves_torch_out() -> None:
