@@ -1,4 +1,5 @@
-"""A whole run's logs hold no secret and nothing that was said, however much is told."""
+"""A whole run's logs hold no secret and nothing that was said, however much is told,
+and whatever is away."""
 
 from __future__ import annotations
 
@@ -9,14 +10,17 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soxr
+from chaos.services import BUCKET, Service, store
+from postgres import postgres_server
 from speech import voices
-from stack import ALL, Stack, free_port
+from stack import ALL, Stack, free_port, redis_words, wait_for
 from talk import reading, talk
 
 from bot.phone.caller import Caller
@@ -35,14 +39,43 @@ SETTINGS = {
     "EMAIL_HOST_PASSWORD": "mail-password-6d03",
 }
 PASSWORD, WRONG, NAME = "parley", "wr0ng-passw0rd-77", "Zuleika Dobson"
+DATABASE_PASSWORD, REDIS_PASSWORD = "database-password-2b7e", "redis-password-c41f"
 
 
 @pytest.fixture
-def stack() -> Iterator[Stack]:
+def redis() -> Iterator[Service]:
+    """One that asks for a password."""
+    port = free_port()
+    words = [*redis_words(port), "--requirepass", REDIS_PASSWORD]
+    yield from running(Service(words, port))
+
+
+@pytest.fixture
+def bucket() -> Iterator[Service]:
+    yield from running(store())
+
+
+def running(service: Service) -> Iterator[Service]:
+    service.start()
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+def stack(redis: Service, bucket: Service) -> Iterator[Stack]:
     told_most = {"LOG_LEVEL": "DEBUG", "RESPONDER": "echo"}
     phone = {"AUDIOSOCKET_PORT": str(free_port())}
-    with Stack(programs=ALL, **SETTINGS, **told_most, **phone) as made:
-        yield made
+    with postgres_server() as address:
+        beside = {
+            "DATABASE_URL": address.replace("parley@", f"parley:{DATABASE_PASSWORD}@"),
+            "REDIS_URL": f"redis://:{REDIS_PASSWORD}@127.0.0.1:{redis.port}/0",
+            "S3_BUCKET": BUCKET,
+            "S3_ENDPOINT_URL": f"http://127.0.0.1:{bucket.port}",
+        }
+        made = Stack(programs=ALL, **SETTINGS, **told_most, **phone, **beside)
+        made.manage("prepare")
+        with made:
+            yield made
 
 
 def signs_in(stack: Stack, password: str) -> str:
@@ -75,7 +108,26 @@ async def a_call(port: int) -> None:
     await caller.over(within_s=10)
 
 
-async def test_nothing_of_it_is_in_any_log(stack: Stack) -> None:
+@contextmanager
+def away(service: Service) -> Iterator[None]:
+    service.kill()
+    yield
+    service.start()
+
+
+def logged(stack: Stack, event: str) -> None:
+    """Return when somebody has logged it."""
+
+    def is_told() -> bool:
+        stack.health()  # Redis is missed by who asks for it
+        return event in stack.logs()
+
+    wait_for(event, is_told, within_s=20)
+
+
+async def test_nothing_of_it_is_in_any_log(
+    stack: Stack, redis: Service, bucket: Service
+) -> None:
     def used() -> list[str]:
         session = stack.new_session(title=f"{NAME} and others")
         path = f"/sessions/{session['id']}"
@@ -104,10 +156,18 @@ async def test_nothing_of_it_is_in_any_log(stack: Stack) -> None:
             lambda v: v.of_type("state")[-1]["state"] == "ready", within_s=40
         )
     await calling
+    with away(redis):
+        await asyncio.to_thread(logged, stack, "health.redis")
+    again = await asyncio.to_thread(stack.new_session)
+    await talk(again, voices.silence(0.5), name=urllib.parse.quote(NAME))
+    with away(bucket):
+        stack.api("POST", f"/sessions/{again['id']}/end")
+        await asyncio.to_thread(logged, stack, "recording.not_stored")
     stack.stop()
     told = stack.logs() + kept(stack.folder / "logs")
     assert "web.stopped" in told
-    secrets += [*SETTINGS.values(), PASSWORD, WRONG, stack.token, "garbage-"]
+    secrets += [*SETTINGS.values(), DATABASE_PASSWORD, REDIS_PASSWORD]
+    secrets += [PASSWORD, WRONG, stack.token, "garbage-"]
     secrets.remove(SETTINGS["DISCORD_CLIENT_ID"])  # stands in every browser's address
     secrets.remove(PASSWORD)  # the program's own name
     assert not [secret for secret in secrets if secret in told]

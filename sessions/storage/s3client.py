@@ -6,6 +6,7 @@ boto3 is imported only when S3 is used: that takes 0.2 s and 50 MB.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,6 +108,8 @@ def make_client(options: S3Options) -> Any:
     import boto3
     from botocore.config import Config  # type: ignore[import-untyped]
 
+    # Its DEBUG lines hold every head it sends: the access key, a role's token.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     config = Config(
         signature_version="s3v4",
         connect_timeout=options.connect_timeout_s,
