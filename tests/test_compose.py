@@ -140,6 +140,16 @@ def test_the_proxy_leads_to_where_somebody_listens_who_knows_of_it() -> None:
         assert proxies == ("1" if name in ports else None), name
 
 
+def test_the_proxy_waits_for_no_slow_request_and_writes_down_no_address() -> None:
+    words = re.sub("#.*", "", CADDYFILE).split()
+    begun = words.index("timeouts")
+    assert words[begun + 2 : begun + 6 : 2] == ["read_header", "read_body"]
+    assert words[begun + 6] == "}"  # answers may last: no `write`, no `idle`
+    fields = words[words.index("fields") : words.index("{$DOMAIN}")]
+    for field in ("request>uri", "request>headers"):
+        assert fields[fields.index(field) + 1] == "delete"
+
+
 def test_a_published_port_is_listened_at_and_this_machines_alone() -> None:
     taken, offered = [], []
     for name, service in OURS.items():
