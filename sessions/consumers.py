@@ -174,6 +174,10 @@ class AudioConsumer(SessionConsumer):
     _settling: asyncio.Task[None] | None = None
 
     async def opened(self) -> None:
+        with registry().opening():
+            await self._open()
+
+    async def _open(self) -> None:
         address = wire.audio_address(self.scope["query_string"])
         session = await self.session(address.token)
         if not session.is_open:

@@ -1,7 +1,7 @@
 """The web process: Daphne with our limits and our way to stop.
 
-Daphne's own stop cancels every connection where it stands. Ours first lets captures
-write down what they have heard.
+Daphne's own stop cancels every connection where it stands. Ours first lets nobody new
+in, and captures write down what they have heard.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -31,6 +32,23 @@ class PortTakenError(Exception):
     """Somebody else listens at our address."""
 
 
+class ClosingServer(PacedServer):
+    """A server whose doors can be closed while it serves on who is inside."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ports: list[Any] = []
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        self._ports.append(port)
+
+    async def close_ports(self) -> None:
+        """Whoever connects from now on is refused, and goes to another server."""
+        for port in self._ports:
+            await port.stopListening().asFuture(twisted_loop)
+
+
 def serve(host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM. Raises PortTakenError."""
     from voiceproject.asgi import application
@@ -38,14 +56,14 @@ def serve(host: str, port: int) -> None:
     check_free(host, port)
     sockets.install()
     uploads.install()
-    server = PacedServer(
+    server: ClosingServer = ClosingServer(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),
         signal_handlers=False,
         server_name="parley",
         verbosity=0,
         websocket_timeout=WEEK_S,  # a day, Daphne's default, is shorter than some talks
-        ready_callable=_begin,
+        ready_callable=lambda: _begin(server),
     )
     realtime.tune()
     log.info("web.started", host=host, port=port)
@@ -64,17 +82,17 @@ def check_free(host: str, port: int) -> None:
             raise PortTakenError(f"{host}:{port} cannot be used: {e.strerror}") from e
 
 
-def _begin() -> None:
+def _begin(server: ClosingServer) -> None:
     # Of those whom nobody awaits, asyncio forgets them.
     _running.add(twisted_loop.create_task(_keep_connection()))
     for number in (signal.SIGINT, signal.SIGTERM):
-        twisted_loop.add_signal_handler(number, _begin_to_stop)
+        twisted_loop.add_signal_handler(number, _begin_to_stop, server)
 
 
-def _begin_to_stop() -> None:
+def _begin_to_stop(server: ClosingServer) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         twisted_loop.add_signal_handler(number, lambda: None)  # once is enough
-    _running.add(twisted_loop.create_task(_stop()))
+    _running.add(twisted_loop.create_task(_stop(server)))
 
 
 _running: set[asyncio.Task[None]] = set()
@@ -85,9 +103,11 @@ async def _keep_connection() -> None:
     await sync_to_async(realtime.keep_connection)()
 
 
-async def _stop() -> None:
+async def _stop(server: ClosingServer) -> None:
+    registry().close()  # over a connection that a proxy keeps, they come all the same
     try:
         async with asyncio.timeout(SETTLE_S):
+            await server.close_ports()
             await registry().shut_down()
     except Exception:
         # Whatever could not be written in time is the recovery's; we must end.

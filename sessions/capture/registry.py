@@ -20,6 +20,7 @@ from channels.db import database_sync_to_async
 from sessions import lifecycle, optout, participants, queries
 from sessions.background import PerLoop, spawn
 from sessions.capture.attention import attention
+from sessions.errors import VoiceError
 from sessions.participants import Sight, Stream
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Stop(StrEnum):
     REPLACED = "The same stream came again over a newer connection."
     RESTARTING = "The server restarts: connect again and go on."
     OPTED_OUT = "They do not want to be recorded any more."
+
+
+class RestartingError(VoiceError):
+    def __init__(self) -> None:
+        super().__init__("restarting", Stop.RESTARTING.value, status=503)
 
 
 class Live(Protocol):
@@ -96,6 +102,8 @@ class Registry:
         self._hosts: set[Host] = set()
         self._noted: set[Held[Live]] = set()
         self._viewers: Counter[int] = Counter()
+        self._opening: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
         self._keeper: asyncio.Task[None] | None = None
 
     def add(self, held: Held[Live]) -> None:
@@ -124,9 +132,34 @@ class Registry:
         stopping = stop_each([*theirs, *hosts], Stop.ENDED)
         return spawn(stopping, name=f"stop {session_id}", session=session_id)
 
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Whoever is let in by the running task, which lasts until they are. Raises
+        RestartingError once we are closed."""
+        if self._is_closed:
+            raise RestartingError
+        task = asyncio.current_task()
+        assert task is not None
+        self._opening.add(task)
+        try:
+            yield
+        finally:
+            self._opening.discard(task)
+
+    def close(self) -> None:
+        """The process is about to end: nobody is let in any more."""
+        self._is_closed = True
+
     async def shut_down(self) -> None:
-        """The process ends: write down what was heard, and ask everybody to return."""
-        await stop_each([*self._held, *self._hosts], Stop.RESTARTING)
+        """The process ends: write down what was heard, and ask everybody to return;
+        and those, too, who were just being let in."""
+        late = list(self._opening)
+        try:
+            await stop_each([*self._held, *self._hosts], Stop.RESTARTING)
+        finally:
+            if late:
+                await asyncio.wait(late)
+                await stop_each(list(self._held), Stop.RESTARTING)
 
     @contextmanager
     def hosting(self, host: Host) -> Iterator[None]:

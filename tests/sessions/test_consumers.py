@@ -224,6 +224,41 @@ async def test_a_restart_asks_everybody_to_come_back_where_they_were(
         assert await client.hears() == {"type": "ready", "bytes": 32_000}
 
 
+async def test_nobody_is_let_in_by_a_process_that_is_about_to_end(
+    ears: Ears, opened: Opened
+) -> None:
+    registry().close()
+    async with Client(audio(opened, stream=uuid.uuid4())) as late:
+        code, reason = await late.closing()
+        assert (code, "again" in reason) == (1012, True)
+    assert not ears.opened
+    assert not await in_db(Participant.objects.exists)()
+    assert nothing_held()
+
+
+async def test_whoever_is_just_being_let_in_is_asked_to_come_back_too(
+    ears: Ears, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_join, joining, join = threading.Event(), threading.Event(), participants.join
+
+    def slow_join(*args: Any, **how: Any) -> Participant:
+        joining.set()
+        assert may_join.wait(10)
+        return join(*args, **how)
+
+    monkeypatch.setattr(participants, "join", slow_join)
+    async with Client(audio(opened)) as client:
+        await asyncio.to_thread(joining.wait, 5)
+        registry().close()
+        stopping = asyncio.create_task(registry().shut_down())
+        may_join.set()
+        assert (await client.closing())[0] == 1012
+        await stopping
+        assert await present(opened) == []
+        assert nothing_held()
+    assert [listener.closed for listener in ears.listeners] == [1]
+
+
 async def test_whoever_the_reaper_took_for_gone_is_back_at_the_next_beat(
     ears: Ears, opened: Opened
 ) -> None:

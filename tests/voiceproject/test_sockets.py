@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stack import Stack
-from websockets.asyncio.client import connect
+from scene import eventually
+from stack import Stack, listens
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from voiceproject import sockets
@@ -66,6 +67,49 @@ async def test_a_stopping_web_says_1012_and_why(stack: Stack) -> None:
     assert took < 4
     stack.start("web")
     await asyncio.to_thread(stack.wait_healthy)
+
+
+PRESENT = """
+from sessions.models import Participant
+print(Participant.objects.exclude(held_by="").count())
+"""
+
+
+async def test_a_stopping_web_lets_nobody_in_while_it_settles_who_is_there() -> None:
+    slow = {"DJANGO_SETTINGS_MODULE": "slow_settling"}
+    with Stack(programs=("web",), **slow) as stack:
+        url = f"{stack.new_session()['audio_url']}&consent=true"
+        kept = kept_connection(stack)
+        async with connect(url) as speaker:
+            await speaker.send(bytes(640))
+            assert await speaker.recv()
+            stopping = asyncio.create_task(asyncio.to_thread(stack.stop_one, "web"))
+            await eventually(lambda: not listens(stack.port))
+            async with connect(url, sock=kept) as late:
+                assert await close_code(late) == 1012
+                assert not stopping.done()
+            assert await close_code(speaker) == 1012
+        await stopping
+        assert "web.stopped_early" not in stack.log("web")
+        assert stack.manage("shell", "-v0", "-c", PRESENT).strip() == "0"
+
+
+def kept_connection(stack: Stack) -> socket.socket:
+    """As a proxy keeps them: it was used, and may be used again."""
+    made = socket.create_connection(("127.0.0.1", stack.port), timeout=10)
+    made.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    heard = b""
+    while b'"ok"}' not in heard:
+        heard += made.recv(1000)
+    return made
+
+
+async def close_code(client: ClientConnection) -> int:
+    """With which code the server closes it."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await asyncio.wait_for(client.recv(), 5)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
 
 
 class Transport:
