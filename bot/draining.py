@@ -8,10 +8,13 @@ known here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
+
+from sessions.background import cancel_and_wait, spawn
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +35,23 @@ class Caretaker(Protocol):
 class Draining:
     """Of one process, on its event loop."""
 
-    def __init__(self, *, within_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        within_s: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.is_over = asyncio.Event()
         """All calls have ended, or were given their time."""
         self._within_s = within_s
+        self._sleep = sleep
         self._is_asked = asyncio.Event()
         self._is_hurried = asyncio.Event()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether we were told to stop."""
+        return self._is_asked.is_set()
 
     def ask(self) -> None:
         """Stop: in a while; asked again, at once."""
@@ -51,25 +65,27 @@ class Draining:
     async def run(self, caretakers: Sequence[Caretaker]) -> None:
         """Returns when it is over; sets `is_over`."""
         await self._is_asked.wait()
-        try:
-            async with asyncio.timeout(self._within_s):
-                await self._drain(caretakers)
-        except TimeoutError:
-            left = sum(one.active for one in caretakers)
-            if self._within_s and left:
-                log.warning("bot.drained_late", calls=left)
+        if self._within_s and not self._is_hurried.is_set():
+            await self._drain(caretakers)
         self.is_over.set()
 
     async def _drain(self, caretakers: Sequence[Caretaker]) -> None:
-        if not self._within_s or self._is_hurried.is_set():
-            return
         for one in caretakers:
             one.drain()
-        log.info("bot.draining", calls=sum(one.active for one in caretakers))
-        while any(one.active for one in caretakers):
-            try:
+        log.info("bot.draining", calls=_active(caretakers))
+        late = spawn(self._hurry_late(), name="drain.late")
+        while _active(caretakers) and not self._is_hurried.is_set():
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._is_hurried.wait()
-            except TimeoutError:
-                continue
-            return
+        await cancel_and_wait(late)
+        if left := _active(caretakers):
+            log.warning("bot.drained_late", calls=left)
+
+    async def _hurry_late(self) -> None:
+        await self._sleep(self._within_s)
+        self.hurry()
+
+
+def _active(caretakers: Sequence[Caretaker]) -> int:
+    return sum(one.active for one in caretakers)

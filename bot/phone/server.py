@@ -47,9 +47,11 @@ class PhoneServer:
         self._lines: set[Line] = set()
         self._calls: dict[UUID, Conversation] = {}
         self._undecided: set[asyncio.Task[None]] = set()
+        self._taking: set[asyncio.Task[None]] = set()
         # Each goes with the last who waits for it: strangers' UUIDs do not pile up.
         self._opening: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._servers: list[asyncio.Server] = []
+        self.is_draining = False
         self.is_closing = False
         self.refused = 0
 
@@ -82,19 +84,23 @@ class PhoneServer:
 
     @property
     def active(self) -> int:
-        """Calls that need this process, among them those whose line has just broken."""
-        return len(self._calls) + len(self._undecided)
+        """Calls that need this process, among them those that are just being answered
+        and those whose line has just broken."""
+        return len(self._calls) + len(self._taking) + len(self._undecided)
 
     def drain(self) -> None:
-        """No new calls: Asterisk dials the next server. Those that run go on."""
+        """No new calls, not over lines that are open already either: Asterisk dials the
+        next server. Those that run go on."""
+        self.is_draining = True
         for server in self._servers:
             server.close()
 
     async def shut_down(self) -> None:
         """No new calls; those that run end in order, their sound written down."""
         self.is_closing = True
-        for server in self._servers:
-            server.close()
+        self.drain()
+        if self._taking:
+            await asyncio.wait(self._taking)
         ends = [call.finish(Reason.SHUTDOWN) for call in self.conversations]
         for result in await asyncio.gather(*ends, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -133,7 +139,9 @@ class PhoneServer:
         return any(address in network for network in self._networks)
 
     def _identified(self, line: Line, uuid: UUID) -> None:
-        spawn(self._take(line, uuid), name="phone.call")
+        taking = spawn(self._take(line, uuid), name="phone.call")
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
 
     async def _take(self, line: Line, uuid: UUID) -> None:
         try:
@@ -153,6 +161,8 @@ class PhoneServer:
             if running is not None and not running.is_over:
                 running.take_over(line)
                 return
+            if self.is_draining:
+                raise DrainingError
             if self.is_full:
                 self.refused += 1
                 raise FullError(self.max_calls)
@@ -168,6 +178,12 @@ class PhoneServer:
         if (task := conversation.undecided) is not None and not task.done():
             self._undecided.add(task)
             task.add_done_callback(self._undecided.discard)
+
+
+class DrainingError(VoiceError):
+    def __init__(self) -> None:
+        message = "This process is about to end: it takes no more calls."
+        super().__init__("draining", message, status=503)
 
 
 class FullError(VoiceError):
