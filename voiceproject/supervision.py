@@ -6,6 +6,7 @@ alone: django-q2's parent deadlocks when its whole process group is.
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from dataclasses import dataclass
@@ -42,11 +43,15 @@ stdout_logfile_maxbytes=0
 
 # Stopped in this order, each with its seconds before SIGKILL: first whoever hears, so
 # that the workers are still there for what was heard last. supervisord may take more
-# than a second longer for each group: with all processes hung, 8.5 s in all.
+# than a second longer for each group: with all processes hung, 8.5 s in all. With
+# DRAIN_S the bot has its time besides; the workers stay for what is said meanwhile.
 GROUPS = (
     ("ears", ("speakers", "members", "announce", "bot", "web"), 3),
     ("workers", ("stt", "media"), 3),
 )
+BOT = "bot"
+DRAINED_S = 60
+"""To end in order what still runs when DRAIN_S is over: Discord has its limits."""
 ONCE = frozenset({"announce"})
 
 
@@ -72,9 +77,10 @@ def read_procfile(path: Path) -> list[Program]:
 
 
 def configuration(
-    programs: list[Program], *, pidfile: Path, pid: int, root: bool
+    programs: list[Program], *, pidfile: Path, pid: int, root: bool, drain_s: float
 ) -> str:
     """supervisord's configuration file; `pid` will be its own, `root`: we are root.
+    `drain_s`: how long a bot lets calls finish before it ends.
 
     Raises ValueError for a program that no group names.
     """
@@ -83,7 +89,10 @@ def configuration(
     by_name = {program.name: program for program in programs}
     for priority, (group, names, stop_s) in enumerate(reversed(GROUPS), start=1):
         present = [by_name.pop(name) for name in names if name in by_name]
-        parts += [_program(p, stop_s=stop_s) for p in present]
+        for program in present:
+            drains = drain_s and program.name == BOT
+            own_s = math.ceil(drain_s) + DRAINED_S if drains else stop_s
+            parts.append(_program(program, stop_s=own_s))
         if present:
             members = ",".join(program.name for program in present)
             parts.append(

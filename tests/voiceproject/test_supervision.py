@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from voiceproject.supervision import GROUPS, Program, configuration, read_procfile
+from voiceproject.supervision import (
+    DRAINED_S,
+    GROUPS,
+    Program,
+    configuration,
+    read_procfile,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_S = 10
@@ -20,9 +26,16 @@ def procfile(folder: Path, text: str) -> Path:
     return path
 
 
-def configured(*programs: Program, root: bool = False) -> configparser.ConfigParser:
-    pidfile = Path("/srv/100%/supervisord.pid")
-    text = configuration(list(programs), pidfile=pidfile, pid=4711, root=root)
+def configured(
+    *programs: Program, root: bool = False, drain_s: float = 0.0
+) -> configparser.ConfigParser:
+    text = configuration(
+        list(programs),
+        pidfile=Path("/srv/100%/supervisord.pid"),
+        pid=4711,
+        root=root,
+        drain_s=drain_s,
+    )
     parsed = configparser.ConfigParser(interpolation=None)
     parsed.read_string(text)
     return parsed
@@ -81,6 +94,18 @@ def test_each_process_is_signalled_alone_and_killed_with_its_children() -> None:
 def test_all_groups_together_stop_in_time() -> None:
     slack = len(GROUPS)  # supervisord looks once a second whether the time is over
     assert sum(seconds for _, _, seconds in GROUPS) + slack < STOP_S
+
+
+def test_a_bot_that_lets_calls_finish_is_not_killed_meanwhile() -> None:
+    programs = read_procfile(ROOT / "Procfile")
+    parsed = configured(*programs, drain_s=1799.5)
+    waits = {p.name: int(parsed[f"program:{p.name}"]["stopwaitsecs"]) for p in programs}
+    assert waits == {"web": 3, "bot": 1800 + DRAINED_S, "stt": 3, "media": 3}
+
+
+def test_nobody_waits_where_calls_get_no_time() -> None:
+    parsed = configured(*read_procfile(ROOT / "Procfile"))
+    assert parsed["program:bot"]["stopwaitsecs"] == "3"
 
 
 def test_who_hears_stops_before_who_writes_down() -> None:

@@ -80,6 +80,7 @@ class Command(BaseCommand):
             pidfile=folder / "supervisord.pid",
             pid=os.getpid(),  # exec keeps it
             root=os.geteuid() == 0,
+            drain_s=settings.DRAIN_S,
         )
         path.write_text(text, encoding="utf-8")
         self.stdout.flush()
