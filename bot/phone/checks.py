@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+from django.core.checks import CheckMessage, Error, register
 
 PORTS = ("WEB", "AUDIOSOCKET", "BOT_HEALTH")
 PORT_MAX = 65535
@@ -34,9 +34,13 @@ def check_networks(**_: Any) -> list[CheckMessage]:
             found.append(Error(message, hint=hint, id="bot.E010"))
     is_guarded = settings.AUDIOSOCKET_ALLOW or settings.AUDIOSOCKET_STRICT
     if settings.AUDIOSOCKET_PORT and not is_guarded and not _is_here():
-        message = "Whoever reaches AUDIOSOCKET_HOST may call: it knows no password."
-        hint = "Name Asterisk's address in AUDIOSOCKET_ALLOW, or be AUDIOSOCKET_STRICT."
-        found.append(Warning(message, hint=hint, id="bot.W010"))
+        message = "Whoever reaches AUDIOSOCKET_HOST could call: it knows no password."
+        hint = (
+            "Name Asterisk's address in AUDIOSOCKET_ALLOW, or set AUDIOSOCKET_STRICT"
+            "=True; AUDIOSOCKET_HOST=127.0.0.1 is this machine's alone, and "
+            "AUDIOSOCKET_PORT=0 nobody's."
+        )
+        found.append(Error(message, hint=hint, id="bot.E014"))
     return found
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -13,6 +11,7 @@ from django.conf import settings
 
 from bot.phone.actions import Reason
 from bot.phone.conversation import Conversation, answer
+from bot.phone.door import Door
 from bot.phone.line import Line
 from bot.phone.pacing import Pacing
 from sessions.background import spawn
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-HALF_OPEN_MAX = 1000
-"""Connections that have not said a UUID: each ends by itself after five seconds."""
 BACKLOG = 4096
 """Connections that wait in the kernel for a busy loop: behind a full queue, callers try
 again only after seconds."""
@@ -43,7 +40,7 @@ class PhoneServer:
         self.talking = talking
         self.max_calls = max_calls or settings.AUDIOSOCKET_MAX_CALLS
         self.pacing = Pacing()
-        self._networks = networks(settings.AUDIOSOCKET_ALLOW)
+        self._door = Door(settings.AUDIOSOCKET_ALLOW)
         self._lines: set[Line] = set()
         self._calls: dict[UUID, Conversation] = {}
         self._undecided: set[asyncio.Task[None]] = set()
@@ -118,27 +115,19 @@ class PhoneServer:
         line = Line(
             pacing=self.pacing,
             identified=self._identified,
-            lost=self._lines.discard,
-            allows=self._allows,
+            lost=self._lost,
+            allows=lambda peer: not self.is_closing and self._door.lets_in(line, peer),
             kind10_rate=settings.AUDIOSOCKET_KIND10_RATE,
         )
         self._lines.add(line)
         return line
 
-    def _allows(self, peer: str) -> bool:
-        if self.is_closing or len(self._lines) - len(self._calls) > HALF_OPEN_MAX:
-            return False
-        if not self._networks:
-            return True
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
+    def _lost(self, line: Line) -> None:
+        self._lines.discard(line)
+        self._door.left(line)
 
     def _identified(self, line: Line, uuid: UUID) -> None:
+        self._door.left(line)
         taking = spawn(self._take(line, uuid), name="phone.call")
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
@@ -166,6 +155,8 @@ class PhoneServer:
             if self.is_full:
                 self.refused += 1
                 raise FullError(self.max_calls)
+            if not self._door.may_ask(line.peer):
+                raise FloodError
             answered = await answer(uuid, talking=self.talking, began_at=line.began_at)
             conversation = Conversation(line, answered, talking=self.talking)
             self._calls[uuid] = conversation
@@ -192,8 +183,6 @@ class FullError(VoiceError):
         super().__init__("full", message, status=503)
 
 
-def networks(
-    named: Iterable[str],
-) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """AUDIOSOCKET_ALLOW as networks. Raises ValueError; a system check tells."""
-    return [ipaddress.ip_network(name, strict=False) for name in named]
+class FloodError(VoiceError):
+    def __init__(self) -> None:
+        super().__init__("flood", "Too many calls at once.", status=429)
