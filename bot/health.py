@@ -1,17 +1,23 @@
 """How the bot process is: one small page of JSON on a port of its own.
 
 503 tells a load balancer, or Asterisk's dialplan, to send calls elsewhere: so where
-there is a phone, the page's status is the phone's alone.
+there is a phone, the page's status is the phone's alone; and whoever is about to end
+takes no calls, of whatever kind.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
+from django.conf import settings
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from bot.discord.vitals import CallVitals, vitals_of
 
@@ -24,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 LAG_MAX_S = 0.5
 """A loop this late makes calls stutter."""
+REDIS_ANSWERS_S = 1.0
+"""So long Redis is waited for."""
 
 
 class Health:
@@ -35,7 +43,9 @@ class Health:
         *,
         discord: Client | None = None,
         lag: Lag | None = None,
+        is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_draining = is_draining
         self._phone = phone
         self._discord = discord
         self._lag = lag
@@ -63,21 +73,27 @@ class Health:
 
     async def _answer(self, request: web.Request) -> web.Response:
         loop = {} if self._lag is None else {"loop": _loop_state(self._lag)}
-        return _told(self.state() | loop)
+        return _told(self.state() | loop | {"redis": await _redis_state()})
 
     async def _answer_of_discord(self, request: web.Request) -> web.Response:
         if self._discord is None:
             raise web.HTTPNotFound
-        return _told(_discord_state(self._discord))
+        state = _discord_state(self._discord)
+        return _told(state | {"ok": state["ok"] and not self._is_draining()})
 
     def state(self) -> dict[str, Any]:
         """`ok` is whether calls can be taken: by telephone, or where there is none, on
         Discord."""
         discord = None if self._discord is None else _discord_state(self._discord)
-        if self._phone is None:
-            is_ok = discord is None or discord["ok"]
-            return {"ok": is_ok, "phone": None, "discord": discord}
-        return _phone_state(self._phone) | {"discord": discord}
+        phone = None if self._phone is None else _phone_state(self._phone)
+        decides = phone or discord or {"ok": True}
+        by_phone = len(self._phone.conversations) if self._phone else 0
+        return (phone or {"phone": None}) | {
+            "ok": decides["ok"] and not self._is_draining(),
+            "draining": self._is_draining(),
+            "active_calls": by_phone + len(discord["calls"] if discord else ()),
+            "discord": discord,
+        }
 
 
 def _told(state: dict[str, Any]) -> web.Response:
@@ -93,12 +109,26 @@ def _loop_state(lag: Lag) -> dict[str, float]:
     }
 
 
+async def _redis_state() -> dict[str, Any] | None:
+    """Whether it answers; None where there is none."""
+    if not settings.REDIS_URL:
+        return None
+    try:
+        async with (
+            asyncio.timeout(REDIS_ANSWERS_S),
+            Redis.from_url(settings.REDIS_URL) as redis,
+        ):
+            await redis.ping()
+    except (RedisError, OSError, TimeoutError) as e:
+        return {"ok": False, "reason": f"Redis does not answer: {type(e).__name__}."}
+    return {"ok": True, "reason": ""}
+
+
 def _phone_state(phone: PhoneServer) -> dict[str, Any]:
     lag_s = phone.pacing.late_s if phone.conversations else 0.0
     return {
         "ok": phone.is_listening and not phone.is_full and lag_s < LAG_MAX_S,
         "listening": phone.is_listening,
-        "active_calls": len(phone.conversations),
         "max_calls": phone.max_calls,
         "refused": phone.refused,
         "states": Counter(call.state for call in phone.conversations),

@@ -61,7 +61,7 @@ async def run(only: Only | None = None) -> None:
         if only is not Only.PHONE:
             discord = await parts.enter_async_context(_discord(only, fatal=fatal))
         if settings.BOT_HEALTH_PORT:
-            await parts.enter_async_context(_health(phone, discord))
+            await parts.enter_async_context(_health(phone, discord, draining))
         log.info("bot.started")
         parties = (phone, discord.operator if discord else None)
         caretakers = [one for one in parties if one is not None]
@@ -123,10 +123,12 @@ async def _phone(only: Only | None) -> AsyncIterator[PhoneServer]:
 
 @contextlib.asynccontextmanager
 async def _health(
-    phone: PhoneServer | None, discord: ParleyBot | None
+    phone: PhoneServer | None, discord: ParleyBot | None, draining: Draining
 ) -> AsyncIterator[None]:
     async with lag_watched() as lag:
-        health = Health(phone, discord=discord, lag=lag)
+        health = Health(
+            phone, discord=discord, lag=lag, is_draining=lambda: draining.is_begun
+        )
         try:
             await health.start(settings.BOT_HEALTH_HOST, settings.BOT_HEALTH_PORT)
         except OSError:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from decoding import decode
@@ -20,6 +24,7 @@ from bot.phone.caller import Caller
 def stack() -> Iterator[Stack]:
     settings = {
         "AUDIOSOCKET_PORT": str(free_port()),
+        "BOT_HEALTH_PORT": str(free_port()),
         "DRAIN_S": "60",
         "KEEP_ORIGINALS": "True",
         "TTS": "none",
@@ -39,6 +44,16 @@ def original_of(stack: Stack, session: str) -> str:
     ).strip()
 
 
+def health_of(stack: Stack) -> tuple[int, dict[str, Any]]:
+    address = f"http://127.0.0.1:{stack.env['BOT_HEALTH_PORT']}/health"
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, json.load(refusal)
+
+
 async def test_a_call_outlives_the_word_to_stop(stack: Stack) -> None:
     port, call = int(stack.env["AUDIOSOCKET_PORT"]), uuid.uuid4()
     caller, sound = Caller("127.0.0.1", port, call=call), noise(6.0)
@@ -50,6 +65,8 @@ async def test_a_call_outlives_the_word_to_stop(stack: Stack) -> None:
     assert not caller.end
     with pytest.raises(OSError, match=r"refused|Connect"):
         await Caller("127.0.0.1", port).connect()
+    status, told = await asyncio.to_thread(health_of, stack)
+    assert (status, told["draining"], told["active_calls"]) == (503, True, 1)
     caller.hang_up()
     assert await asyncio.to_thread(bot.wait, 20) == 0
     assert "bot.draining" in stack.log("bot")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from answering import calling, opened
+from cable import cable
 from django.test import override_settings
 from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
-from stack import free_port
+from stack import free_port, redis_server
 
+from bot import health as pages
 from bot import process
-from bot.health import Health
+from bot.discord.metrics import VoiceMetrics
+from bot.discord.vitals import CallVitals, vitals_of
+from bot.health import REDIS_ANSWERS_S, Health
 from bot.phone.server import PhoneServer
 from bot.phone.talking import build_talking
 
@@ -81,6 +87,9 @@ async def test_discord_alone_is_well_once_it_is_logged_in() -> None:
     assert status == 200
     assert told == {
         "ok": True,
+        "draining": False,
+        "active_calls": 0,
+        "redis": None,
         "phone": None,
         "discord": {
             "ok": True,
@@ -115,7 +124,40 @@ async def test_discords_part_has_a_page_of_its_own() -> None:
 async def test_a_process_with_neither_is_well() -> None:
     status, told = await answer(Health(None))
     assert status == 200
-    assert told == {"ok": True, "phone": None, "discord": None}
+    assert told == {
+        "ok": True,
+        "draining": False,
+        "active_calls": 0,
+        "redis": None,
+        "phone": None,
+        "discord": None,
+    }
+
+
+@pytest.mark.parametrize("client", [None, Client(is_ready=True)])
+async def test_whoever_is_about_to_end_is_not_well(client: Client | None) -> None:
+    health = Health(None, discord=client, is_draining=lambda: True)
+    status, told = await answer(health)
+    assert (status, told["ok"], told["draining"]) == (503, False, True)
+    if client is not None:
+        assert (await answer(health, "/discord"))[0] == 503
+
+
+async def test_redis_is_asked_where_there_is_one(settings: Settings) -> None:
+    with redis_server() as address:
+        settings.REDIS_URL = address
+        status, told = await answer(Health(None))
+        assert (status, told["redis"]) == (200, {"ok": True, "reason": ""})
+        async with cable(urlsplit(address).port or 0) as laid:
+            settings.REDIS_URL = f"redis://127.0.0.1:{laid.port}/0"
+            laid.set("silent")
+            async with asyncio.timeout(REDIS_ANSWERS_S + 1):
+                status, told = await answer(Health(None))
+    assert status == 200  # calls are taken all the same
+    assert told["redis"] == {
+        "ok": False,
+        "reason": "Redis does not answer: TimeoutError.",
+    }
 
 
 @pytest.fixture
@@ -138,6 +180,27 @@ async def test_calls_by_telephone_are_taken_while_discord_is_away(
     assert (status, told["listening"], told["active_calls"]) == (200, True, 0)
     assert told["discord"]["ok"] is False
     assert (await answer(health, "/discord"))[0] == 503
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_phone_that_is_about_to_end_is_not_well(phone: PhoneServer) -> None:
+    status, told = await answer(Health(phone, is_draining=lambda: True))
+    assert (status, told["listening"], told["draining"]) == (503, True, True)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_calls_of_both_roads_are_counted(
+    phone: PhoneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = CallVitals("a", "1", 1, VoiceMetrics(), 0, 0, 0.0, None)
+    with_a_call = replace(vitals_of(Client(is_ready=True)), calls=(call,))
+    monkeypatch.setattr(pages, "vitals_of", lambda _: with_a_call)
+    client = Client(is_ready=True)
+    async with calling(phone):
+        await opened(phone)
+        _, told = await answer(Health(phone, discord=client))
+    assert told["active_calls"] == 2
+    assert len(told["discord"]["calls"]) == 1
 
 
 @pytest.mark.django_db(transaction=True)
