@@ -6,7 +6,7 @@ Every bot process makes them; a second one does no harm, for each step claims it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bot.discord.guild import deeds
+from bot.parts import Part
 from sessions import (
     audit,
     flashes,
@@ -41,9 +42,16 @@ RECOVER_EVERY_S = 300.0
 """Sound whose session has ended lies in the spool: rare, and never urgent."""
 
 
-async def keep_house(stop: asyncio.Event) -> None:
-    """Make the rounds until `stop` is set."""
+async def keep_house(stop: asyncio.Event, *, parts: Sequence[Part] = ()) -> None:
+    """Make the rounds until `stop` is set, and say that this process and its `parts`
+    live."""
+
+    async def live() -> None:
+        for part in parts:
+            await asyncio.to_thread(pulses.beat, part)
+
     async with asyncio.TaskGroup() as rounds:
+        rounds.create_task(_every(pulses.EVERY_S, live, stop))
         rounds.create_task(_every(settings.SESSION_IDLE_TTL_S / 2, Reaping(), stop))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep, stop))
         rounds.create_task(_every(ARCHIVE_EVERY_S, archive, stop))
@@ -78,7 +86,7 @@ class Reaping:
 
 
 async def sweep() -> None:
-    await asyncio.to_thread(pulses.beat, "bot")
+    await asyncio.to_thread(pulses.beat, Part.BOT)
     done = await database_sync_to_async(sweeper.sweep)(now=timezone.now())
     freed = done.dead + done.expired
     measures.orphans("utterance", found=freed, healed=freed)

@@ -24,6 +24,7 @@ from django_q.status import Stat
 
 from bot.discord.guild import deeds
 from bot.models import Call, DiscordCall
+from bot.parts import Part
 from sessions import jobs, pulses, spool
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.models import Job, Recording, State, Tier, VoiceRequest, VoiceSession
@@ -124,7 +125,7 @@ def signs(*, now: datetime) -> list[Sign]:
     speech, waiting = status.read(now=now.timestamp()), utterances.backlog(now=now)
     open_jobs = Job.objects.filter(state__in=Job.OPEN).count()
     return [
-        _bot(),
+        *(_bot(part) for part in Part if part.is_wanted),
         *_clusters(),
         Sign(
             "Speech to text",
@@ -144,13 +145,13 @@ def signs(*, now: datetime) -> list[Sign]:
     ]
 
 
-def _bot() -> Sign:
-    age_s = pulses.age_s("bot")
+def _bot(part: Part) -> Sign:
+    name, age_s = part.capitalize(), pulses.age_s(part)
     if age_s is None:
-        note = "It has not been heard of: nothing ends idle sessions."
-        return Sign("Bot", "silent", is_well=False, note=note)
+        note = f"It has not been heard of: {part.loss}."
+        return Sign(name, "silent", is_well=False, note=note)
     told = f"heard {age_s:.0f} s ago"
-    return Sign("Bot", told, is_well=age_s <= pulses.SILENT_S)
+    return Sign(name, told, is_well=age_s <= pulses.SILENT_S)
 
 
 def _heard(at: float, now: datetime) -> str:

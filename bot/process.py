@@ -16,6 +16,7 @@ from bot.draining import Draining
 from bot.health import Health
 from bot.housekeeping import keep_house
 from bot.lag import lag_watched
+from bot.parts import Part
 from bot.phone.server import PhoneServer
 from bot.phone.talking import build_talking
 from bot.phone.warmup import warm_up
@@ -53,20 +54,22 @@ async def run(only: Only | None = None) -> None:
         loop.add_signal_handler(number, draining.ask)
     fatal: asyncio.Future[None] = loop.create_future()
     fatal.add_done_callback(lambda _: draining.hurry())
-    async with contextlib.AsyncExitStack() as parts:
+    async with contextlib.AsyncExitStack() as stack:
         phone = None
         if only is not Only.DISCORD and settings.AUDIOSOCKET_PORT:
-            phone = await parts.enter_async_context(_phone(only))
+            phone = await stack.enter_async_context(_phone(only))
         discord = None
         if only is not Only.PHONE:
-            discord = await parts.enter_async_context(_discord(only, fatal=fatal))
+            discord = await stack.enter_async_context(_discord(only, fatal=fatal))
         if settings.BOT_HEALTH_PORT:
-            await parts.enter_async_context(_health(phone, discord, draining))
+            await stack.enter_async_context(_health(phone, discord, draining))
         log.info("bot.started")
         parties = (phone, discord.operator if discord else None)
         caretakers = [one for one in parties if one is not None]
         end = spawn(draining.run(caretakers), name="drain")
-        await keep_house(draining.is_over)
+        parts = [Part.PHONE] if phone and phone.is_listening else []
+        parts += [Part.DISCORD] if discord else []
+        await keep_house(draining.is_over, parts=parts)
         await end
     await registry().shut_down()
     log.info("bot.stopped")

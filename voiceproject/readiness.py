@@ -17,7 +17,8 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from sessions import pulses
+from bot.parts import Part as BotPart
+from sessions import hosts, pulses
 from sessions.livecache import live
 from sessions.storage import StorageError, storage
 from sessions.storage.patience import within
@@ -70,8 +71,8 @@ def parts() -> dict[str, Part]:
         "storage": _storage.read(),
         "speech": speech,
         "voice_detection": _voice_detection(),
-        "bot": _process("bot", "nothing ends idle sessions"),
-        "media": _process("media", "nothing is stored, mixed or mailed"),
+        **{one: _process(one, one.loss) for one in BotPart if one.is_wanted},
+        "media": _media(),
     }
 
 
@@ -124,6 +125,20 @@ def _speech() -> Part:
 def _voice_detection() -> Part:
     detector = vad.state()
     return {"ok": not detector.degraded, "reason": detector.message}
+
+
+def _media() -> Part:
+    """Whether a worker is there that reaches the disk on which we record."""
+    loss = "nothing is stored, mixed or mailed"
+    if not settings.REDIS_URL:
+        return _process(hosts.MEDIA, loss)
+    try:
+        is_here = within(ANSWERS_S, lambda: hosts.here() in hosts.living())
+    except Exception:  # whatever its client raises; Redis is a part of its own
+        is_here = False
+    if is_here:
+        return _part("")
+    return _part(f"No media process is running beside DATA_DIR here: {loss}.")
 
 
 def _process(name: str, loss: str) -> Part:

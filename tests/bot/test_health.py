@@ -17,6 +17,7 @@ from cable import cable
 from django.test import override_settings
 from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
+from scene import eventually
 from stack import free_port, redis_server
 
 from bot import health as pages
@@ -26,6 +27,8 @@ from bot.discord.vitals import CallVitals, vitals_of
 from bot.health import REDIS_ANSWERS_S, Health
 from bot.phone.server import PhoneServer
 from bot.phone.talking import build_talking
+from sessions import pulses
+from sessions.livecache import live
 
 if TYPE_CHECKING:
     from bot.discord.conversation import Conversation
@@ -216,11 +219,14 @@ async def test_the_bot_process_tells_of_its_own_discord(
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         page = f"http://127.0.0.1:{settings.BOT_HEALTH_PORT}/health"
+        live().clear()
         running = asyncio.create_task(process.run(process.Only.DISCORD))
         try:
             async with asyncio.timeout(20):
                 while not (told := await asked(browser, page)).get("ok"):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+            await eventually(lambda: pulses.age_s("discord") is not None)
+            assert pulses.age_s("phone") is None
         finally:
             running.cancel()
             await asyncio.wait([running])

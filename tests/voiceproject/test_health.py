@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
+from django_q.conf import Conf
 from pytest_django.fixtures import Settings
-from stack import free_port
+from stack import free_port, redis_server
 
-from sessions import pulses
+from sessions import hosts, pulses
+from sessions.livecache import live
 from sessions.storage import UnreachableError
 from transcripts import status, utterances, vad
 from transcripts.status import SpeechStatus
@@ -31,7 +34,7 @@ def _well(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "live": {"BACKEND": locmem, "LOCATION": str(tmp_path)},
     }
     status.report(SpeechStatus(state="ready", model="small", worker="w"))
-    for process in ("bot", "media"):
+    for process in ("bot", "phone", "media"):
         pulses.beat(process)
     settings.DATA_DIR = tmp_path
     settings.STORAGE_DIR = tmp_path / "storage"
@@ -103,6 +106,52 @@ def test_a_process_that_is_silent_is_named(
     said = {name for name, part in answer.json()["parts"].items() if not part["ok"]}
     assert said == {"media"}
     assert "nothing is stored" in parts(client)["media"]["reason"]
+
+
+def test_a_dead_discord_bot_is_named_beside_a_living_phone(
+    client: Client, settings: Settings
+) -> None:
+    assert "discord" not in parts(client)
+    settings.DISCORD_TOKEN = "a-token"
+    assert parts(client)["discord"] == {
+        "ok": False,
+        "reason": "No discord process is running: nobody is heard on Discord.",
+    }
+    assert parts(client)["phone"]["ok"]
+    pulses.beat("discord")
+    assert parts(client)["discord"]["ok"]
+
+
+def test_a_phone_is_missed_only_where_there_is_to_be_one(
+    client: Client, settings: Settings
+) -> None:
+    live().delete("pulse:phone")
+    assert "no call is answered" in parts(client)["phone"]["reason"]
+    settings.AUDIOSOCKET_PORT = 0
+    assert "phone" not in parts(client)
+    pulses.beat("phone", wall=lambda: time.time() - 60)
+    assert not parts(client)["phone"]["ok"]  # it was there a minute ago
+
+
+def test_a_media_worker_elsewhere_is_none_for_this_disk(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with redis_server() as settings.REDIS_URL:
+        monkeypatch.setattr(Conf, "REDIS", settings.REDIS_URL)
+        monkeypatch.setattr(Conf, "ORM", None)
+        monkeypatch.setattr(Conf, "BROKER_CLASS", "sessions.hosts.HostBroker")
+        settings.DATA_DIR = tmp_path / "elsewhere"
+        hosts.here.cache_clear()
+        hosts._broker.cache_clear()
+        hosts.beat()
+        settings.DATA_DIR = tmp_path
+        hosts.here.cache_clear()
+        pulses.beat("media")
+        assert "beside DATA_DIR here" in parts(client)["media"]["reason"]
+        hosts.beat()
+        assert parts(client)["media"]["ok"]
+    hosts.here.cache_clear()
+    hosts._broker.cache_clear()
 
 
 def test_a_storage_that_is_away_turns_nobody_away(
