@@ -42,6 +42,7 @@ TIMED = (
     "test_draining.py",
     "test_metrics.py",
     "test_secrets.py",
+    "test_silent_parts.py",
     "test_openapi.py",
     "test_pacing.py",
     "test_ends.py",

@@ -66,4 +66,4 @@ def wait_healthy(
 
 
 def _is_settled(parts: dict[str, Any]) -> bool:
-    return bool(parts["speech"]["state"] in DECIDED and parts["bot"]["ok"])
+    return bool(parts["speech"].get("state") in DECIDED and parts["bot"]["ok"])

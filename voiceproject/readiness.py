@@ -1,7 +1,8 @@
 """What an installation needs, part by part: is it there, and if not, why not.
 
-Without `NEEDED` a web process serves nobody. Every other part that fails costs
-something, and takes no sound away: the spool holds it, the rows wait.
+Each is asked by itself and for a bounded time, whatever hangs. Without `NEEDED` a web
+process serves nobody. Every other part that fails costs something, and takes no sound
+away: the spool holds it, the rows wait.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import Error as DatabaseError
 
 from bot.parts import Part as BotPart
 from sessions import hosts, pulses
@@ -23,15 +25,22 @@ from sessions.livecache import live
 from sessions.storage import StorageError, storage
 from sessions.storage.patience import within
 from transcripts import status, utterances, vad
+from voiceproject.questions import Question
 
 log = structlog.get_logger(__name__)
 
 Part = dict[str, Any]
 NEEDED = frozenset({"database", "redis", "spool"})
 ANSWERS_S = 2.0
-"""So long Redis and storage are waited for."""
+"""So long the storage is waited for,"""
+ALL_ANSWER_S = 2.5
+"""and all parts together."""
 KEPT_S = 10.0
 """So long an answer of the storage counts: many ask for it, and S3 counts requests."""
+SILENT = {
+    "database": "The database does not answer.",
+    "redis": "Redis does not answer: what is said reaches no page.",
+}
 FREE_LEAST = 512 * 1024**2
 """Bytes: an hour of a hundred tracks is six times that."""
 
@@ -56,24 +65,15 @@ class Kept:
 
 
 def parts() -> dict[str, Part]:
-    """All parts; `reason` is for people, and "" of what is well. Without a database
-    it is the only one."""
-    try:
-        speech = _speech()
-    except DatabaseError:  # what it says may hold addresses
-        log.exception("health.database")
-        return {"database": _part("The database does not answer.")}
-    redis = {"redis": _redis()} if settings.REDIS_URL else {}
-    return {
-        "database": _part(""),
-        **redis,
-        "spool": _spool(),
-        "storage": _storage.read(),
-        "speech": speech,
-        "voice_detection": _voice_detection(),
-        **{one: _process(one, one.loss) for one in BotPart if one.is_wanted},
-        "media": _media(),
+    """All parts that there are to be; `reason` is for people, and "" of what is
+    well."""
+    until = time.monotonic() + ALL_ANSWER_S
+    answers = {name: question.put() for name, question in _questions.items()}
+    found = {
+        name: _answer(name, answer, within_s=until - time.monotonic())
+        for name, answer in answers.items()
     }
+    return {name: part for name, part in found.items() if part is not None}
 
 
 def is_ready(found: dict[str, Part]) -> bool:
@@ -85,12 +85,23 @@ def _part(reason: str) -> Part:
     return {"ok": not reason, "reason": reason}
 
 
-def _redis() -> Part:
+def _answer(name: str, answer: Future[Part | None], *, within_s: float) -> Part | None:
     try:
-        within(ANSWERS_S, lambda: live().get("health"))
-    except Exception:  # whatever its client raises
-        log.warning("health.redis", exc_info=True)
-        return _part("Redis does not answer: what is said reaches no page.")
+        return answer.result(max(within_s, 0.0))
+    except Exception:  # whatever a client raises: what it says may hold addresses
+        log.warning("health.unanswered", part=name, exc_info=True)
+        return _part(SILENT.get(name, "Nobody knows: what it is asked of is away."))
+
+
+def _database() -> Part:
+    utterances.backlog()
+    return _part("")
+
+
+def _redis() -> Part | None:
+    if not settings.REDIS_URL:
+        return None
+    live().get("health")
     return _part("")
 
 
@@ -127,16 +138,16 @@ def _voice_detection() -> Part:
     return {"ok": not detector.degraded, "reason": detector.message}
 
 
+def _bot(part: BotPart) -> Part | None:
+    return _process(part, part.loss) if part.is_wanted else None
+
+
 def _media() -> Part:
     """Whether a worker is there that reaches the disk on which we record."""
     loss = "nothing is stored, mixed or mailed"
     if not settings.REDIS_URL:
         return _process(hosts.MEDIA, loss)
-    try:
-        is_here = within(ANSWERS_S, lambda: hosts.here() in hosts.living())
-    except Exception:  # whatever its client raises; Redis is a part of its own
-        is_here = False
-    if is_here:
+    if hosts.here() in hosts.living():
         return _part("")
     return _part(f"No media process is running beside DATA_DIR here: {loss}.")
 
@@ -146,3 +157,15 @@ def _process(name: str, loss: str) -> Part:
     if age_s is not None and age_s <= pulses.SILENT_S:
         return _part("")
     return _part(f"No {name} process is running: {loss}.")
+
+
+_questions: dict[str, Question[Part | None]] = {
+    "database": Question(_database),
+    "redis": Question(_redis),
+    "spool": Question(_spool),
+    "storage": Question(lambda: _storage.read()),
+    "speech": Question(_speech),
+    "voice_detection": Question(_voice_detection),
+    **{part: Question(partial(_bot, part)) for part in BotPart},
+    "media": Question(_media),
+}
