@@ -137,13 +137,15 @@ class Stack:
         """Run a management command; what it prints."""
         return _manage(words, self.env)
 
-    def start(self, name: str) -> None:
-        """Start one process exactly as the Procfile says."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                _words(name),
+    def start(self, name: str, *words: str, called: str = "", **env: str) -> None:
+        """Start one process exactly as the Procfile says; of several of a kind each is
+        `called` otherwise, and has more words, or settings of its own."""
+        called = called or name
+        with (self.folder / f"{called}.log").open("ab") as log:
+            self.processes[called] = subprocess.Popen(
+                [*_words(name), *words],
                 cwd=ROOT,
-                env=self.env,
+                env=self.env | env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -35,6 +35,7 @@ TIMED = (
     "test_discord.py",
     "test_page.py",
     "test_discord_queue.py",
+    "test_shards.py",
     "test_recording.py",
     "test_road.py",
     "test_restore.py",
