@@ -155,8 +155,9 @@ class SessionConsumer(AsyncWebsocketConsumer):
         )
 
     def _address(self) -> str:
-        headers = dict(self.scope["headers"])
-        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin1")
+        # A proxy may add a line of its own: all of them are one list.
+        lines = [v for name, v in self.scope["headers"] if name == b"x-forwarded-for"]
+        forwarded = b",".join(lines).decode("latin1")
         return audit.address((self.scope.get("client") or ("",))[0], forwarded)
 
     def _same_origin(self) -> bool:
