@@ -1,4 +1,4 @@
-"""An allowance: how much one connection may send before it is a flood. Pure."""
+"""An allowance: how much somebody may send before it is a flood. Pure."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Allowance:
-    """A bucket that fills at `per_second` up to `burst`; sending takes from it."""
+    """A bucket that fills at `per_second` up to `burst`; sending takes from it. It
+    begins with `left`, or full."""
 
     per_second: float
     burst: float
-    _left: float = -1.0
-    _at: float = 0.0
+    left: float | None = None
+    _at: float | None = None
 
     def take(self, amount: float, *, now: float) -> bool:
         """Whether `amount` may still be sent at `now` (seconds, rising)."""
-        if self._left < 0:
-            self._left, self._at = self.burst, now
-        earned = max(now - self._at, 0.0) * self.per_second
-        self._left, self._at = min(self._left + earned, self.burst), now
-        if amount > self._left:
+        earned = 0.0 if self._at is None else max(now - self._at, 0.0)
+        had = self.burst if self.left is None else self.left
+        self._at = now
+        self.left = min(had + earned * self.per_second, self.burst)
+        if amount > self.left:
             return False
-        self._left -= amount
+        self.left -= amount
         return True

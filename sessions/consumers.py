@@ -19,7 +19,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from structlog.contextvars import bind_contextvars
 
-from sessions import access, audit, consent, participants, rights, wire
+from sessions import access, audit, consent, participants, queries, rights, wire
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -30,6 +30,7 @@ from sessions.capture.sinks import Track, open_sinks
 from sessions.crowd import crowd
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
+from sessions.intake import Speaker, intake
 from sessions.models import Participant, VoiceSession
 from sessions.participants import Stream
 from sessions.readers import readers
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MESSAGES_PER_S = 400.0
-"""The shortest sensible frame is 2.5 ms; a backlog of 30 s may come at once."""
-MESSAGES_BURST = 4_000.0
 READER_MESSAGES_BURST = 100.0
 CLOSE_BY_STOP = {
     Stop.ENDED: Close.ENDED,
@@ -184,13 +182,14 @@ class AudioConsumer(SessionConsumer):
         if not session.is_open:
             raise SessionEndedError
         self._rate = address.rate
-        self._seconds = Allowance(1.05, settings.AUDIO_MAX_AHEAD_S)
-        self._messages = Allowance(MESSAGES_PER_S, MESSAGES_BURST)
         agreed = consent.agreed_to(address.consent)
         connection = str(uuid.uuid4())
-        person = await database_sync_to_async(participants.join)(
+        key = str(address.stream or connection)
+        self._speaker = Speaker(session.pk, key, self._address())
+        intake().admit(self._speaker)
+        person = await database_sync_to_async(_join)(
             session.pk,
-            key=str(address.stream or connection),
+            key=key,
             name=address.name,
             connection=connection,
             user_id=self.person.pk if self.person else None,
@@ -238,13 +237,13 @@ class AudioConsumer(SessionConsumer):
     async def _take_sound(self, data: bytes) -> None:
         assert self._held is not None
         wire.check_frame(data)
-        self._spend(len(data) / 2 / self._rate)
+        intake().spend(self._speaker, len(data) / 2 / self._rate)
         self._held.capture.offer(data)
         await self.answer({"ok": True, "bytes": len(data)})
 
     async def _take_message(self, text: str) -> None:
         assert self._held is not None
-        self._spend(0.0)
+        intake().spend(self._speaker, 0.0)
         message = wire.text_message(text, rate=self._rate)
         if message.type == "ping":
             await self.answer({"type": "pong"})
@@ -261,13 +260,6 @@ class AudioConsumer(SessionConsumer):
             raise WireError("flood", "The stream is ahead of time.")
         self._held.capture.offer(b"", skipped=samples)
 
-    def _spend(self, seconds: float) -> None:
-        now = time.monotonic()
-        if not self._messages.take(1, now=now):
-            raise WireError("flood", "Too many messages.")
-        if not self._seconds.take(seconds, now=now):
-            raise WireError("flood", "Sound came faster than time.")
-
     async def _stop(self, why: Stop) -> None:
         await self.released()
         await self.close_once(CLOSE_BY_STOP[why], why.value)
@@ -281,6 +273,15 @@ class AudioConsumer(SessionConsumer):
             settling = _settle(self._held)
             self._settling = spawn(settling, name="capture.settle", **self._ids)
         await asyncio.shield(self._settling)
+
+
+def _join(session_id: int, *, key: str, **how: Any) -> Participant:
+    """Join, unless as many others speak there as may. Raises VoiceError."""
+    most = settings.TRACKS_PER_SESSION
+    if most and queries.others_present(session_id, key=key) >= most:
+        message = "As many people speak in this session as it takes."
+        raise VoiceError("full", message, status=429)
+    return participants.join(session_id, key=key, **how)
 
 
 def _replace_older(person: Participant) -> tuple[int | None, int]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from sessions import access, guilds
-from sessions.models import State, VoiceSession
+from sessions.models import Participant, State, VoiceSession
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -84,6 +84,12 @@ def finishing() -> list[int]:
     """Sessions whose end is not yet complete."""
     rows = VoiceSession.objects.filter(state=State.FINISHING)
     return list(rows.values_list("pk", flat=True))
+
+
+def others_present(session_id: int, *, key: str) -> int:
+    """How many are in a session now, in whatever process, beside the one of `key`."""
+    people = Participant.objects.filter(session=session_id).exclude(key=key)
+    return people.exclude(held_by="").count()
 
 
 def heads(session_ids: Iterable[int]) -> dict[int, int]:

@@ -37,6 +37,7 @@ class Close(IntEnum):
     NO_CONSENT = 4012
     OPTED_OUT = 4013
     CROWDED = 4014
+    FULL = 4015
 
 
 CLOSE_BY_ERROR = {
@@ -48,6 +49,7 @@ CLOSE_BY_ERROR = {
     "flood": Close.FLOOD,
     "crowded": Close.CROWDED,
     "restarting": Close.RESTARTING,
+    "full": Close.FULL,
     "no_consent": Close.NO_CONSENT,
     "opted_out": Close.OPTED_OUT,
 }
