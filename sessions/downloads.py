@@ -17,6 +17,7 @@ from pydantic import Field
 
 from sessions import (
     archive,
+    audit,
     callers,
     finished,
     masters,
@@ -156,7 +157,7 @@ async def download_track(
     name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
     faults: list[str] = []
     pieces = _made(excerpt, suffix, faults)
-    answer = await _streamed(pieces, kind.content_type, name, watch=watch)
+    answer = await _streamed(request, pieces, kind.content_type, name, watch=watch)
     if faults:
         answer[FAULTS] = " ".join(" ".join(faults).split())
     if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
@@ -182,7 +183,7 @@ async def download_tracks(
     )
     pieces = archive.zipped(about, excerpts, suffix=format)
     name = f"{archive.safe_name(about.title, otherwise='Session')} {format}.zip"
-    return await _streamed(pieces, "application/zip", name)
+    return await _streamed(request, pieces, "application/zip", name)
 
 
 def _made(
@@ -195,6 +196,7 @@ def _made(
 
 
 async def _streamed(
+    request: HttpRequest,
     pieces: Generator[bytes, None, None],
     content_type: str,
     name: str,
@@ -202,7 +204,7 @@ async def _streamed(
     watch: Watch | None = None,
 ) -> HttpResponse | Streaming:
     try:
-        flow = Flow(pieces)
+        flow = Flow(pieces, address=audit.address_of(request))
     except BusyError as e:
         body = {"code": e.code, "message": e.message}
         headers = {"Retry-After": str(RETRY_AFTER_S)}

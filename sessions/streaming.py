@@ -6,17 +6,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Self
 
 from sessions.errors import VoiceError
 
 AT_ONCE = 4
 """Each takes up to a core while it works, and some 20 MB."""
+AT_ONCE_PER_ADDRESS = AT_ONCE - 1
+"""Nobody takes all there is."""
 RETRY_AFTER_S = 10
 
+holds_place: ContextVar[bool] = ContextVar("holds_place", default=False)
+"""Whether what this task sends is a flow: then others wait for its reader, too."""
 _places = threading.BoundedSemaphore(AT_ONCE)
+_inside: Counter[str] = Counter()
+_counting = threading.RLock()
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="flow")
 
 
@@ -33,13 +41,16 @@ class Flow:
 
     Holds one of the places until it is read to its end or closed. `close` may be called
     at any time, on the event loop too: it never waits, and what runs in the thread ends
-    with its piece. Raises BusyError when all places are taken.
+    with its piece. Raises BusyError when all places are taken, or all but one by the
+    same `address`; "" is where nobody knows it.
     """
 
-    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
+    def __init__(
+        self, pieces: Generator[bytes, None, None], *, address: str = ""
+    ) -> None:
         self._ended = True  # holds no place yet
-        if not _places.acquire(blocking=False):
-            raise BusyError
+        self._address = address
+        _enter(address)
         self._ended = self._closed = False
         self._pieces = pieces
         self._working = threading.Lock()
@@ -58,6 +69,7 @@ class Flow:
         return self
 
     async def __anext__(self) -> bytes:
+        holds_place.set(True)
         piece, self._first = self._first, None
         if piece is None:
             piece = await self._made()
@@ -101,4 +113,20 @@ class Flow:
             try:
                 self._pieces.close()
             finally:
-                _places.release()
+                _leave(self._address)
+
+
+def _enter(address: str) -> None:
+    with _counting:
+        is_greedy = address and _inside[address] >= AT_ONCE_PER_ADDRESS
+        if is_greedy or not _places.acquire(blocking=False):
+            raise BusyError
+        _inside[address] += 1
+
+
+def _leave(address: str) -> None:
+    with _counting:
+        _inside[address] -= 1
+        if not _inside[address]:
+            del _inside[address]
+        _places.release()

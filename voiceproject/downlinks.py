@@ -10,13 +10,36 @@ from typing import Any
 import structlog
 from daphne.server import Server
 
+from sessions.streaming import holds_place
+
 log = structlog.get_logger(__name__)
 
 UNSENT_MAX_BYTES = 1024 * 1024
 """Sent and not taken by the other end; beyond it the application waits."""
 STALLED_S = 60.0
-"""Who takes nothing for so long is let go: a download holds one of few places."""
+"""Who takes nothing for so long is let go."""
+LEAST_BYTES_PER_S = 32_000
+"""So is who takes less of what holds a place of few; what players play holds none."""
+BEHIND_MAX_S = 30.0
+"""How far somebody may fall behind that."""
 LOOK_S = 0.02
+
+
+class Reader:
+    """How fast an answer is taken, while we wait for whoever reads it."""
+
+    def __init__(self) -> None:
+        self._stalled_s = self._behind_s = 0.0
+
+    def took(self, size: int, *, in_s: float) -> None:
+        """So many bytes, perhaps none, in so many seconds of waiting."""
+        self._stalled_s = 0.0 if size else self._stalled_s + in_s
+        behind_s = self._behind_s + in_s - size / LEAST_BYTES_PER_S
+        self._behind_s = max(behind_s, 0.0)
+
+    def is_too_slow(self, *, for_a_place: bool) -> bool:
+        is_behind = self._behind_s > BEHIND_MAX_S
+        return self._stalled_s > STALLED_S or (for_a_place and is_behind)
 
 
 class PacedServer(Server):
@@ -28,15 +51,17 @@ class PacedServer(Server):
             await self._taken(protocol)
 
     async def _taken(self, protocol: Any) -> None:
-        least, since = unsent(protocol), time.monotonic()
-        while (left := unsent(protocol)) > UNSENT_MAX_BYTES:
-            if left < least:
-                least, since = left, time.monotonic()
-            elif time.monotonic() - since > STALLED_S:
+        reader = self.connections.get(protocol, {}).setdefault("reader", Reader())
+        at, left = time.monotonic(), unsent(protocol)
+        while left > UNSENT_MAX_BYTES:
+            if reader.is_too_slow(for_a_place=holds_place.get()):
                 log.info("downlink.stalled")
                 protocol.channel.transport.abortConnection()
                 return
             await asyncio.sleep(LOOK_S)
+            began, before = at, left
+            at, left = time.monotonic(), unsent(protocol)
+            reader.took(before - left, in_s=at - began)
 
 
 def unsent(protocol: Any) -> int:
