@@ -44,9 +44,8 @@ call_command("createtoken", "admin")
 def hurried(constants: dict[str, float]) -> dict[str, str]:
     """The environment of a Stack whose processes have these constants, by their dotted
     paths, in place of those of life."""
-    folders = (ROOT / "tests" / "hurried", ROOT / "tests", ROOT)
-    path = os.pathsep.join(map(str, folders))
-    return {"PYTHONPATH": path, "HURRIED": json.dumps(constants)}
+    folders = f"{ROOT / 'tests' / 'hurried'}{os.pathsep}{ROOT / 'tests'}"
+    return {"PYTHONPATH": folders, "HURRIED": json.dumps(constants)}
 
 
 def free_port() -> int:

@@ -1,15 +1,39 @@
-"""How much of a request is taken: Daphne alone would fill the disk with it."""
+"""How a request comes: how much of it is taken, how slowly, and over how many
+connections. Daphne alone would fill the disk with it, and wait for a byte a minute."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+from typing import Any
 
 import daphne.http_protocol
-from daphne.http_protocol import WebRequest
+import daphne.server
+import structlog
+from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from sessions import audit
+from sessions.crowd import Crowd, CrowdedError
+
+log = structlog.get_logger(__name__)
 
 BODY_MAX_BYTES = 1024 * 1024
 """No form and no request of ours is near it; Django's own limit is lower still."""
-REFUSAL = json.dumps({"code": "too_large", "message": "The request is too large."})
+HEAD_S = 15.0
+"""A request's head is there so long after its first byte; the first of a connection's
+after the connection."""
+BODY_LEAST_BYTES_PER_S = 1000
+"""So fast comes its body, but for `HEAD_S`: our largest form, 64 kB, in a minute."""
+FOR_EACH = 4
+"""Of HTTP an address may have so many times CONNECTIONS_PER_ADDRESS: a browser opens up
+to six, and keeps them for a minute."""
+
+connections = Crowd()
+"""Those of HTTP, by peer, of this process; what became a WebSocket is none any more."""
 
 
 class Request(WebRequest):
@@ -38,14 +62,111 @@ class Request(WebRequest):
         if self._refused:
             return
         self._refused = True
-        head = (
-            "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(REFUSAL)}\r\nConnection: close\r\n\r\n"
-        )
-        self.transport.write((head + REFUSAL).encode())
+        message = "The request is too large."
+        self.transport.write(_refusal("413 Content Too Large", "too_large", message))
         self.transport.loseConnection()
 
 
+class Channel(HTTPChannel):
+    """One connection of HTTP, cut off when a request does not come in time."""
+
+    transport: Any
+    _began_at: float | None = None  # the request that comes; None while none does
+    _body_bytes = 0
+    _look: Any = None
+
+    def connectionMade(self) -> None:  # noqa: N802
+        super().connectionMade()
+        self.place = contextlib.ExitStack()
+        self.place.enter_context(connections.inside(_address(self.transport.getPeer())))
+        self._begin()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self._began_at is None and not self._handlingRequest:
+            self._begin()
+        super().dataReceived(data)
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
+        self._body_bytes += len(data)
+        super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        self._end()
+        super().allContentReceived()
+        if self.transport.protocol is not self:
+            self.place.close()  # it is a WebSocket now
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self._end()
+        self.place.close()
+        super().connectionLost(reason)
+
+    def _begin(self) -> None:
+        self._began_at, self._body_bytes = self._now(), 0
+        self._look = self.callLater(HEAD_S, self._check)
+
+    def _end(self) -> None:
+        self._began_at = None
+        if self._look is not None and self._look.active():
+            self._look.cancel()
+
+    def _check(self) -> None:
+        assert self._began_at is not None
+        due_at = self._began_at + HEAD_S + self._body_bytes / BODY_LEAST_BYTES_PER_S
+        if (left_s := due_at - self._now()) > 0:
+            self._look = self.callLater(left_s, self._check)
+            return
+        log.info("upload.stalled")
+        message = "The request came too slowly."
+        self.transport.write(_refusal("408 Request Timeout", "too_slow", message))
+        self.timeoutConnection()
+
+    def _now(self) -> float:
+        now: float = self.factory.reactor.seconds()
+        return now
+
+
+class Factory(HTTPFactory):
+    """Makes them, as many as one address may have."""
+
+    protocol = Channel
+
+    def buildProtocol(self, addr: Any) -> Protocol:  # noqa: N802
+        address, most = _address(addr), FOR_EACH * settings.CONNECTIONS_PER_ADDRESS
+        if address and most and connections.count(address) >= most:
+            return Refused()
+        made: Protocol = super().buildProtocol(addr)
+        return made
+
+
+class Refused(Protocol):
+    """A connection that is one too many."""
+
+    transport: Any
+
+    def connectionMade(self) -> None:  # noqa: N802
+        error = CrowdedError()
+        answer = _refusal("429 Too Many Requests", error.code, error.message)
+        self.transport.write(answer)
+        self.transport.loseConnection()
+
+
+def _address(peer: Any) -> str:
+    """ "" behind proxies of ours: theirs is nobody's."""
+    host = getattr(peer, "host", "")
+    return "" if settings.TRUSTED_PROXIES else audit.address(host, "")
+
+
+def _refusal(status: str, code: str, message: str) -> bytes:
+    body = json.dumps({"code": code, "message": message})
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return (head + body).encode()
+
+
 def install() -> None:
-    """Have servers of this process use it."""
+    """Have servers of this process use them."""
     daphne.http_protocol.WebRequest = Request
+    daphne.server.HTTPFactory = Factory
