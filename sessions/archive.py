@@ -80,7 +80,7 @@ def zipped(
     about: About, excerpts: list[Excerpt], *, suffix: str
 ) -> Generator[bytes, None, None]:
     """The archive's bytes, in pieces."""
-    out = _Outbox()
+    out = Outbox()
     told = [_heading(about, suffix)]
     files = unique(safe_name(excerpt.track.name) for excerpt in excerpts)
     with zipfile.ZipFile(out, "w") as archive:
@@ -137,7 +137,7 @@ def _sound(excerpt: Excerpt, suffix: str, faults: list[str]) -> Iterator[bytes]:
         faults.append(f"This file is not complete. {e.message}")
 
 
-class _Outbox:
+class Outbox:
     """A file that cannot seek, and is emptied as it grows."""
 
     def __init__(self) -> None:

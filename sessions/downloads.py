@@ -11,13 +11,11 @@ from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http import StreamingHttpResponse as Streaming
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from ninja import Query, Router, Schema
 from pydantic import Field
 
 from sessions import (
     archive,
-    audit,
     callers,
     finished,
     masters,
@@ -27,6 +25,7 @@ from sessions import (
     tracks,
 )
 from sessions.archive import About, Excerpt
+from sessions.attachments import attachment
 from sessions.audio.formats import FORMATS, LOSSLESS
 from sessions.audio.frames import SAMPLES_PER_MS
 from sessions.audit import Kind
@@ -34,9 +33,8 @@ from sessions.callers import identify, identify_async
 from sessions.errors import VoiceError
 from sessions.models import Recording, VoiceSession
 from sessions.originals import Original
-from sessions.sounds import Watch, WatchedFlow
+from sessions.sounds import Watch
 from sessions.storage import StorageError
-from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 from sessions.tracks import Track
 
 router = Router(tags=["recordings"], auth=identify)
@@ -157,7 +155,7 @@ async def download_track(
     name = f"{archive.safe_name(excerpt.track.name)}.{suffix}"
     faults: list[str] = []
     pieces = _made(excerpt, suffix, faults)
-    answer = await _streamed(request, pieces, kind.content_type, name, watch=watch)
+    answer = await attachment(request, pieces, kind.content_type, name, watch=watch)
     if faults:
         answer[FAULTS] = " ".join(" ".join(faults).split())
     if answer.status_code == 200 and (size := kind.size(start, stop)) is not None:
@@ -183,7 +181,7 @@ async def download_tracks(
     )
     pieces = archive.zipped(about, excerpts, suffix=format)
     name = f"{archive.safe_name(about.title, otherwise='Session')} {format}.zip"
-    return await _streamed(request, pieces, "application/zip", name)
+    return await attachment(request, pieces, "application/zip", name)
 
 
 def _made(
@@ -193,30 +191,6 @@ def _made(
     with tracks.opened(excerpt.track, start=start, stop=stop) as sound:
         faults += sound.faults
         yield from FORMATS[suffix].encode(sound.reader, start, stop)
-
-
-async def _streamed(
-    request: HttpRequest,
-    pieces: Generator[bytes, None, None],
-    content_type: str,
-    name: str,
-    *,
-    watch: Watch | None = None,
-) -> HttpResponse | Streaming:
-    try:
-        flow = Flow(pieces, address=audit.address_of(request))
-    except BusyError as e:
-        body = {"code": e.code, "message": e.message}
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        return JsonResponse(body, status=e.status, headers=headers)
-    await flow.begin()
-    sent = flow if watch is None else WatchedFlow(flow, watch)
-    answer = Streaming(sent, content_type=content_type)
-    answer["Cache-Control"] = "private, no-store"
-    answer["X-Accel-Buffering"] = "no"
-    shown = content_disposition_header(True, name)  # noqa: FBT003
-    answer["Content-Disposition"] = shown or "attachment"
-    return answer
 
 
 def _one(

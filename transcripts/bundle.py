@@ -6,27 +6,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 
-from sessions.archive import safe_name, unique
+from sessions.archive import Outbox, safe_name, unique
 from sessions.models import VoiceSession
 from transcripts import exports, utterances
-
-
-class _Outbox:
-    """A file that cannot seek, and is emptied as it grows."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def write(self, data: bytes, /) -> int:
-        self._data += data
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing: whoever reads takes what there is."""
-
-    def taken(self) -> bytes:
-        data, self._data = bytes(self._data), bytearray()
-        return data
 
 
 def zipped(session_ids: Sequence[int], suffix: str) -> Iterator[bytes]:
@@ -36,8 +18,8 @@ def zipped(session_ids: Sequence[int], suffix: str) -> Iterator[bytes]:
     files = unique(_name(session) for session in found)
     write = exports.FORMATS[suffix].write
     extension = "txt" if suffix == "labels" else suffix
-    out = _Outbox()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    out = Outbox()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, session in zip(files, found, strict=True):
             text = write(utterances.of_session(session.pk))
             archive.writestr(f"{name}.{extension}", text)

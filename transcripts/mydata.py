@@ -1,16 +1,21 @@
-"""What somebody's own data is: as JSON, and with their sound in one file."""
+"""What somebody's own data is: as JSON, and with their sound in one file, which is made
+while it is sent."""
 
 from __future__ import annotations
 
 import json
-import tempfile
+import threading
 import zipfile
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from sessions import recordings
+from sessions.archive import Outbox
+from sessions.errors import VoiceError
 from sessions.models import Participant, Recording, Subscription, Tier, VoiceSession
 from sessions.storage import NotStoredError, storage
 from transcripts import forgetting, lines
@@ -23,23 +28,77 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+PIECE = 1 << 18
+_at_it: set[int] = set()
+_lock = threading.Lock()
 
-def archive(user: User) -> IO[bytes]:
-    """A ZIP of everything: `data.json`, and their tracks as they are kept. Lies on the
-    disk, not in memory; whoever closes it deletes it. Raises StorageError."""
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A track of theirs as it is kept, and its name in the archive."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """All that is somebody's: what the database has, as text, and where their sound
+    lies."""
+
+    user_id: int
+    text: str
+    sounds: tuple[Sound, ...]
+
+
+class AtItError(VoiceError):
+    """The same archive is being made for them."""
+
+    def __init__(self) -> None:
+        message = "Your data is being downloaded already: wait until that is done."
+        super().__init__("already", message, status=409)
+
+
+def collected(user: User) -> Own:
     subject = forgetting.of_account(user)
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (whoever sends it closes it)
+    text = json.dumps(of(user, subject), ensure_ascii=False, indent=2)
+    return Own(user.pk, text, tuple(_sounds(subject)))
+
+
+def zipped(own: Own) -> Generator[bytes, None, None]:
+    """A ZIP of it, in pieces: `data.json`, and their tracks. Reads the storage; one at
+    a time for each person and process. Raises AtItError and StorageError."""
+    out = Outbox()
+    # Sound does not become smaller.
+    with _alone(own.user_id), zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as into:
+        into.writestr("data.json", own.text)
+        yield out.taken()
+        for sound in own.sounds:
+            try:
+                piece = storage().read(sound.key, start=0, stop=PIECE)
+            except NotStoredError:
+                log.warning("mydata.lost", key=sound.key)
+                continue
+            with into.open(sound.name, "w", force_zip64=True) as file:
+                at = 0
+                while piece:
+                    file.write(piece)
+                    yield out.taken()
+                    at += len(piece)
+                    piece = storage().read(sound.key, start=at, stop=at + PIECE)
+    yield out.taken()
+
+
+@contextmanager
+def _alone(user_id: int) -> Iterator[None]:
+    with _lock:
+        if user_id in _at_it:
+            raise AtItError
+        _at_it.add(user_id)
     try:
-        # Sound does not become smaller.
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as into:
-            text = json.dumps(of(user, subject), ensure_ascii=False, indent=2)
-            into.writestr("data.json", text)
-            _put_sound(subject, into)
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
-    return file
+        yield
+    finally:
+        _at_it.discard(user_id)
 
 
 def of(user: User, subject: Subject) -> dict[str, Any]:
@@ -96,24 +155,16 @@ def _lines_of(people: list[Participant]) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _put_sound(subject: Subject, into: zipfile.ZipFile) -> None:
+def _sounds(subject: Subject) -> Iterator[Sound]:
     rows = Recording.objects.filter(
         participant__in=subject.people,
         tier=Tier.FRAGMENT,
         state=Recording.State.STORED,
     ).select_related("session")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sound"
-        for row in rows.order_by("pk"):
-            try:
-                storage().get(row.key, path)
-            except NotStoredError:
-                log.warning("mydata.lost", recording=row.pk)
-                continue
-            when = recordings.moment(row.session, row.start)
-            name = f"{row.session.public_id}/{when:%Y%m%dT%H%M%S}-{row.pk}.mp3"
-            into.write(path, name)
-            path.unlink()
+    for row in rows.order_by("pk"):
+        when = recordings.moment(row.session, row.start)
+        name = f"{row.session.public_id}/{when:%Y%m%dT%H%M%S}-{row.pk}.mp3"
+        yield Sound(row.key, name)
 
 
 def _iso(moment: Any) -> str | None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from channels.db import database_sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import (
+    require_GET,
     require_http_methods,
     require_POST,
     require_safe,
 )
 
+from sessions.attachments import attachment
 from sessions.errors import VoiceError
 from sessions.models import Erasure, VoiceSession
 from transcripts import forgetting, mydata, reporting
@@ -37,13 +40,18 @@ def me(request: HttpRequest) -> HttpResponse:
     return render(request, "me.html", context)
 
 
-@require_safe
+@require_GET
 @never_cache
 @login_required
-def download(request: HttpRequest) -> FileResponse:
+async def download(request: HttpRequest) -> HttpResponseBase:
+    user = await request.auser()
+    assert isinstance(user, User)
+    own = await database_sync_to_async(mydata.collected)(user)
     name = f"my-data-{timezone.now():%Y-%m-%d}.zip"
-    data = mydata.archive(_user(request))
-    return FileResponse(data, as_attachment=True, filename=name)
+    try:
+        return await attachment(request, mydata.zipped(own), "application/zip", name)
+    except VoiceError as e:
+        return HttpResponse(e.message, status=e.status, content_type="text/plain")
 
 
 @require_POST

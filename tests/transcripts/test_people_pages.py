@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
-import zipfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from scene import a_user
 
 from sessions import access, finish, mixing, recordings
 from sessions.models import Erasure, Participant, VoiceSession
-from transcripts import chores, doorbell
+from transcripts import chores, doorbell, mydata
 
 pytestmark = pytest.mark.django_db
 
@@ -71,23 +69,6 @@ def test_a_page_tells_what_is_kept_of_them_in_numbers(ada: User, hers: Client) -
     assert Client().get("/me/").status_code == 302
 
 
-def test_they_download_everything_of_theirs(ada: User, hers: Client) -> None:
-    talk = Talk(ada)
-    talk.ends()
-    answer = hers.get("/me/data.zip")
-    body = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
-    answer.close()
-    with zipfile.ZipFile(io.BytesIO(body)) as data:
-        assert data.testzip() is None
-        told = json.loads(data.read("data.json"))
-        (sound,) = [one for one in data.namelist() if one.endswith(".mp3")]
-        assert data.read(sound)[:2] == b"\xff\xfb"
-    assert told["account"]["name"] == "ada"
-    (spoken,) = told["spoken_in"]
-    assert [line["text"] for line in spoken["lines"]] == ["a secret"]
-    assert "good morning" not in json.dumps(told)
-
-
 def test_they_erase_everything_of_theirs_and_get_a_receipt(
     ada: User, hers: Client
 ) -> None:
@@ -120,7 +101,7 @@ def test_pages_ask_as_often_for_many_sessions_as_for_one(
     with django_assert_max_num_queries(14):  # type: ignore[operator]
         hers.get("/me/")
     with django_assert_max_num_queries(14):  # type: ignore[operator]
-        hers.get("/me/data.zip").close()
+        mydata.collected(ada)
 
 
 # --- one session ----------------------------------------------------------------------
