@@ -56,6 +56,21 @@ async def test_one_more_connection_is_closed_and_others_are_not(opened: Opened) 
         assert (await again.hears())["type"] == "state"
 
 
+async def test_all_addresses_of_one_ipv6_network_are_one(opened: Opened) -> None:
+    first, second, third, elsewhere = (
+        Client(live(opened), headers=from_(address))
+        for address in (
+            "2001:db8:0:7::1",
+            "2001:db8:0:7::2",
+            "2001:db8:0:7:ffff::3",
+            "2001:db8:0:8::1",
+        )
+    )
+    async with first, second, third, elsewhere:
+        assert (await third.closing())[0] == 4014
+        assert (await elsewhere.hears())["type"] == "state"
+
+
 async def test_an_event_stream_is_one_of_them(opened: Opened) -> None:
     url = f"/api/sessions/{opened.session.public_id}/events?token={opened.token}"
     asked = {"x-forwarded-for": HERE}
