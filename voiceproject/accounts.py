@@ -12,10 +12,14 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Together: nobody locks others out by trying their names from somewhere else.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# Of one address, whatever the names: a whole school may stand behind it.
+FAILURES_PER_ADDRESS = 100
+AXES_HANDLER = "sessions.signin.lockout.Failures"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+AXES_USERNAME_CALLABLE = "sessions.signin.lockout.name"
 AXES_CLIENT_IP_CALLABLE = "sessions.signin.lockout.address"
 AXES_LOCKOUT_CALLABLE = "sessions.signin.lockout.refused"
 AUTH_PASSWORD_VALIDATORS = [
