@@ -28,6 +28,20 @@ class NetworkIsNoFault(logging.Filter):
         return True
 
 
+class PathIsRoute(logging.Filter):
+    """Django names the path of what failed, and in some a token stands: `shared/…`,
+    `unsubscribe/…`. The route tells as much, and opens nothing."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        path = getattr(getattr(record, "request", None), "path", None)
+        if path is not None and isinstance(record.args, tuple):
+            match = record.request.resolver_match  # type: ignore[attr-defined]
+            route = f"/{match.route}" if match else "an address that is none of ours"
+            told = path.encode("unicode_escape").decode()  # as Django logs it
+            record.args = tuple(route if one == told else one for one in record.args)
+        return True
+
+
 _SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -82,10 +96,13 @@ def configured(*, level: str, as_json: bool) -> dict[str, Any]:
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "structured",
-                "filters": ["network"],
+                "filters": ["network", "route"],
             }
         },
-        "filters": {"network": {"()": "voiceproject.logs.NetworkIsNoFault"}},
+        "filters": {
+            "network": {"()": "voiceproject.logs.NetworkIsNoFault"},
+            "route": {"()": "voiceproject.logs.PathIsRoute"},
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # One line per request and frame is noise; their warnings are kept.
