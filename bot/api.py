@@ -13,10 +13,10 @@ from bot.phone import calls
 from bot.phone.calls import Registration
 from sessions import callers
 from sessions.api import ERRORS
-from sessions.callers import identify
+from sessions.callers import identify_for_calls
 from sessions.errors import VoiceError
 
-router = Router(tags=["calls"], auth=identify)
+router = Router(tags=["calls"], auth=identify_for_calls)
 
 METADATA_MAX = 4_000
 """Characters of JSON: notes for the dialogue, not a database."""

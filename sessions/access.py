@@ -4,17 +4,14 @@ Its owner, who took part, who manages its Discord server, and moderators may ope
 its participants may not end it. To anybody else it does not exist.
 
 A session's own token opens that session alone. It is derived from SECRET_KEY, so that
-nothing secret is stored and its owner can be shown the link again. A user's API token
-opens whatever the user may open; of it only the sha256 is stored. A share's token opens
-one session to be read, and only where `readable` is asked.
+nothing secret is stored and its owner can be shown the link again. A share's token
+opens one session to be read, and only where `readable` is asked.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +22,7 @@ from django.utils.crypto import salted_hmac
 
 from sessions import guilds, shares
 from sessions.errors import NotAllowedError, SessionNotFoundError
-from sessions.models import ApiToken, Participant, State, VoiceSession
+from sessions.models import Participant, State, VoiceSession
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -46,29 +43,10 @@ class Reading:
     is_shared: bool
 
 
-def new_token() -> str:
-    """An API token: 32 characters that are safe in a URL, from 192 random bits."""
-    return secrets.token_urlsafe(24)
-
-
 def token_of(session: VoiceSession) -> str:
     """The session's own token: 32 characters that are safe in a URL, 192 bits."""
     mac = salted_hmac("parley.session", str(session.public_id), algorithm="sha256")
     return base64.urlsafe_b64encode(mac.digest()[:24]).decode()
-
-
-def digest(token: str) -> str:
-    """What is stored of a token. It is random: a plain hash is enough."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def user_of(api_token: str) -> AbstractBaseUser | None:
-    """The active user an API token belongs to, or None."""
-    row = ApiToken.objects.select_related("user").filter(
-        token_sha256=digest(api_token), user__is_active=True
-    )
-    found = row.first()
-    return found.user if found else None
 
 
 def find(public_id: UUID | str) -> VoiceSession:

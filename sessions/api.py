@@ -249,7 +249,11 @@ async def stream_events(
     crowd.check(address)
     caller = callers.of(request)
     until_ended = partial(
-        rights.until_ended, session.public_id, user=caller.user, token=caller.token
+        rights.until_ended,
+        session.public_id,
+        user=caller.user,
+        token=caller.token,
+        api_token=callers.api_token_of(request),
     )
     return StreamingHttpResponse(
         _server_sent(session.pk, cursor, address, until_ended),

@@ -10,9 +10,10 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 from ninja.utils import check_csrf
 
-from sessions import access, audit
+from sessions import access, audit, tokens
 from sessions.access import Reading
 from sessions.errors import VoiceError
+from sessions.models import Scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -33,11 +34,25 @@ class Caller:
 def identify(request: HttpRequest) -> Caller | None:
     """Whoever sent the request, or None; used as django-ninja's `auth`.
 
-    A cookie counts for a change only together with the CSRF token. Raises VoiceError
-    `csrf` otherwise.
+    A cookie counts for a change only together with the CSRF token, an API token only
+    with the scope of what is asked. Raises VoiceError `csrf`, `scope` and
+    `token_expired` otherwise.
     """
+    return _identified(request, Scope.READ if request.method in SAFE else Scope.WRITE)
+
+
+identify_async = database_sync_to_async(identify)
+"""The same for asynchronous views."""
+
+
+def identify_for_calls(request: HttpRequest) -> Caller | None:
+    """The same for all that is done to phone calls."""
+    return _identified(request, Scope.CALLS)
+
+
+def _identified(request: HttpRequest, scope: Scope) -> Caller | None:
     if bearer := _bearer(request):
-        return Caller(access.user_of(bearer), bearer)
+        return Caller(tokens.user_of(bearer, scope=scope), bearer)
     # An EventSource and a link cannot set a header. Only a session's own token may
     # stand in an address: those are kept in logs and histories.
     token = request.GET.get("token", "")
@@ -52,13 +67,14 @@ def identify(request: HttpRequest) -> Caller | None:
     raise VoiceError("csrf", message, status=403)
 
 
-identify_async = database_sync_to_async(identify)
-"""The same for asynchronous views."""
-
-
 def of(request: HttpRequest) -> Caller:
     """Who `identify` found: django-ninja keeps it at the request."""
     return request.auth  # type: ignore[attr-defined]
+
+
+def api_token_of(request: HttpRequest) -> str:
+    """The API token that says who sent the request, "" if it is something else."""
+    return "" if of(request).user is None else _bearer(request)
 
 
 def opening(request: HttpRequest, public_id: str) -> VoiceSession:

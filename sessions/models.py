@@ -2,7 +2,8 @@
 
 Who writes them: `lifecycle` the session's state, `participants` the people,
 `recordings` the files, `events` the log, `queue` the requests, `bookmarks` the notes,
-`shares` the links, `guilds` who manages what, `audit` who looked, `jobs` the jobs.
+`shares` the links, `guilds` who manages what, `audit` who looked, `jobs` the jobs,
+`tokens` the API tokens.
 Nobody else, and no `save()` override anywhere.
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "Participant",
     "Recording",
     "Report",
+    "Scope",
     "SessionEvent",
     "Share",
     "Source",
@@ -333,6 +335,17 @@ class SessionEvent(models.Model):
         return f"{self.type} #{self.seq}"
 
 
+class Scope(models.TextChoices):
+    """What an API token is good for."""
+
+    CALLS = "calls"  # announce phone calls, ask about them, hand them over
+    READ = "read"  # sessions, what was said, recordings
+    WRITE = "write"  # open, end, change and delete
+
+
+EVERY_SCOPE = " ".join(Scope.values)
+
+
 class ApiToken(models.Model):
     """A token for programs: only its sha256 is kept."""
 
@@ -341,7 +354,15 @@ class ApiToken(models.Model):
     )
     label = models.CharField(max_length=80, blank=True, default="")
     token_sha256 = models.CharField(max_length=64, unique=True, editable=False)
+    # With spaces between; a token from before there were any has them all.
+    scopes = models.CharField(
+        max_length=40, default=EVERY_SCOPE, db_default=EVERY_SCOPE
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Null: good until it is deleted.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    # To the hour.
+    last_used_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"token {self.pk} {self.label}".strip()

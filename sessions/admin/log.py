@@ -41,5 +41,12 @@ class SessionEventAdmin(PartOfSession):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReadOnly):
-    list_display = ("user", "label", "created_at")
+    list_display = (
+        "user",
+        "label",
+        "scopes",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+    )
     exclude: ClassVar = ["token_sha256"]

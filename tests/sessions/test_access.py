@@ -14,7 +14,7 @@ from scene import a_moderator, a_session, a_user, an_open_session, on_discord
 
 from sessions import access, audit, guilds, participants, queries
 from sessions.errors import NotAllowedError, SessionNotFoundError
-from sessions.models import ApiToken, AuditEntry, Participant, State, VoiceSession
+from sessions.models import AuditEntry, Participant, State, VoiceSession
 
 pytestmark = pytest.mark.django_db
 
@@ -177,13 +177,3 @@ def test_an_id_that_is_none_is_not_found(public_id: str) -> None:
 def test_a_deleted_session_is_not_found() -> None:
     with pytest.raises(SessionNotFoundError):
         access.find(a_session(State.DELETED).public_id)
-
-
-def test_an_api_token_names_its_user_while_they_are_active() -> None:
-    ada = a_user()
-    ApiToken.objects.create(user=ada, token_sha256=access.digest("secret"))
-    assert access.user_of("secret") == ada
-    ada.is_active = False
-    ada.save()
-    assert access.user_of("secret") is None
-    assert access.user_of("") is None

@@ -11,7 +11,7 @@ from django.test import Client
 from scene import a_user, an_open_session
 from stack import Stack
 
-from sessions import access, finish
+from sessions import finish, tokens
 from sessions.models import ApiToken, State, VoiceSession
 from transcripts.models import Utterance, UtteranceState
 
@@ -28,7 +28,7 @@ def _no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ada() -> Headers:
     """The Authorization of a user's program."""
-    ApiToken.objects.create(user=a_user("ada"), token_sha256=access.digest("ada's"))
+    ApiToken.objects.create(user=a_user("ada"), token_sha256=tokens.digest("ada's"))
     return {"Authorization": "Bearer ada's"}
 
 

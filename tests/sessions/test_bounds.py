@@ -13,7 +13,7 @@ from django.test import Client as Browser
 from pytest_django.fixtures import Settings
 from scene import NOON, a_session, a_user, an_open_session
 
-from sessions import access, consumers, finish
+from sessions import consumers, finish, tokens
 from sessions.crowd import CrowdedError, crowd
 from sessions.models import ApiToken, State, VoiceSession
 from sessions.opening import Opened
@@ -101,7 +101,7 @@ def test_an_address_that_nobody_knows_is_not_refused(settings: Settings) -> None
 @pytest.fixture
 def ada() -> User:
     ada = a_user("ada")
-    ApiToken.objects.create(user=ada, token_sha256=access.digest("secret"))
+    ApiToken.objects.create(user=ada, token_sha256=tokens.digest("secret"))
     a_session(State.READY, owner=ada)
     for _ in range(2):
         a_session(State.ACTIVE, owner=ada)

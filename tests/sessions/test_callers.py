@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from scene import a_user, an_open_session
 
-from sessions import access
+from sessions import access, tokens
 from sessions.callers import Caller, identify
 from sessions.errors import VoiceError
 from sessions.models import ApiToken
@@ -29,8 +29,8 @@ def request(
 
 
 def api_token(user: User) -> str:
-    token = access.new_token()
-    ApiToken.objects.create(user=user, token_sha256=access.digest(token))
+    token = tokens.new_token()
+    ApiToken.objects.create(user=user, token_sha256=tokens.digest(token))
     return token
 
 

@@ -10,11 +10,12 @@ from channels.db import database_sync_to_async
 from clients import PAGE, Client, nothing_held
 from django.contrib.auth.models import User
 from django.db import OperationalError
+from django.test import AsyncClient
 from django.utils import timezone
 from scene import an_open_session
 
-from sessions import access, moderators, rights
-from sessions.models import State, VoiceSession
+from sessions import access, moderators, rights, tokens
+from sessions.models import ApiToken, Scope, State, VoiceSession
 from sessions.opening import Opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,3 +93,34 @@ async def test_a_database_that_is_away_sends_nobody_away(
             await asyncio.sleep(0.02)
     assert not watching.done()
     watching.cancel()
+
+
+def expires() -> None:
+    ApiToken.objects.update(expires_at=timezone.now())
+
+
+def is_deleted() -> None:
+    ApiToken.objects.all().delete()
+
+
+def loses_its_scope() -> None:
+    ApiToken.objects.update(scopes=Scope.CALLS)
+
+
+@pytest.mark.parametrize("ends", [expires, is_deleted, loses_its_scope])
+async def test_an_event_stream_ends_with_the_api_token_that_opened_it(
+    opened: Opened, ends: Callable[[], None]
+) -> None:
+    token = await in_db(tokens.make)(await in_db(a_moderator)())
+    url = f"/api/sessions/{opened.session.public_id}/events"
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = await AsyncClient().get(url, headers=bearer)
+
+    async def read() -> list[bytes]:
+        return [line async for line in answer.streaming_content]  # type: ignore[attr-defined]
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0.3)  # asked some times, and may stay
+    assert not reading.done()
+    await in_db(ends)()
+    assert await asyncio.wait_for(reading, 5)

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from bot.phone import calls
-from sessions import access
+from sessions import tokens
 from sessions.models import ApiToken, SessionEvent, Source, State
 
 pytestmark = pytest.mark.django_db
@@ -25,8 +25,8 @@ def somebody() -> dict[str, str]:
 
 def headers_of(name: str) -> dict[str, str]:
     user = get_user_model().objects.create_user(name)
-    token = access.new_token()
-    ApiToken.objects.create(user=user, token_sha256=access.digest(token))
+    token = tokens.new_token()
+    ApiToken.objects.create(user=user, token_sha256=tokens.digest(token))
     return {"Authorization": f"Bearer {token}"}
 
 
