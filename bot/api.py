@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bot.phone import calls
 from bot.phone.calls import Registration
@@ -20,6 +22,24 @@ router = Router(tags=["calls"], auth=identify_for_calls)
 
 METADATA_MAX = 4_000
 """Characters of JSON: notes for the dialogue, not a database."""
+METADATA_DEEPEST = 20
+NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+"""What JSON can write, and PostgreSQL takes in no text: NUL and halves of a pair."""
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """The JSON itself. Raises ValueError where a database would not take it."""
+    if depth > METADATA_DEEPEST:
+        raise ValueError(f"it is more than {METADATA_DEEPEST} levels deep")
+    if isinstance(value, str) and NOT_STORABLE.search(value):
+        raise ValueError("it has a character that cannot be stored")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it has a number that is none")
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    if isinstance(parts, list):
+        for part in parts:
+            _storable(part, depth + 1)
+    return value
 
 
 class NewCall(Schema):
@@ -29,7 +49,9 @@ class NewCall(Schema):
     caller: Annotated[str, Field(max_length=64)] = ""
     callee: Annotated[str, Field(max_length=64)] = ""
     language: Annotated[str, Field(max_length=8, pattern=r"^([a-z]{2,3})?$")] = ""
-    metadata: Annotated[dict[str, Any], Field(default_factory=dict)]
+    metadata: Annotated[
+        dict[str, Any], Field(default_factory=dict), AfterValidator(_storable)
+    ]
 
 
 class CallOut(Schema):

@@ -1,9 +1,10 @@
-"""Settings of the libraries that sign people in, the same everywhere: allauth, axes."""
+"""Settings of what signs people in, the same everywhere: Django, allauth, axes."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+SESSION_ENGINE = "sessions.signin.cookies"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first: whoever is locked out stays out
     "allauth.account.auth_backends.AuthenticationBackend",

@@ -69,6 +69,8 @@ def on_missing(request: HttpRequest, e: Http404) -> HttpResponse:
 def on_http_error(request: HttpRequest, e: HttpError) -> HttpResponse:
     if isinstance(e.__cause__, RequestDataTooBig):
         return _error(request, "too_large", "The request is too large.", 413)
+    if isinstance(e.__cause__, RecursionError):
+        return _error(request, "invalid", "body: it is nested too deep", 422)
     return _error(request, "bad_request", e.message, e.status_code)
 
 

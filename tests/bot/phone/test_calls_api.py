@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import Any
 
@@ -120,12 +121,29 @@ def test_what_a_dialplan_would_evaluate_is_refused(
         {"language": "english"},
         {"metadata": []},
         {"metadata": {"x": "y" * 5_000}},
+        {"metadata": {"x": "\0"}},
+        {"metadata": {"x": ["so far", {"good": "\ud800"}]}},
+        {"metadata": {"\udfff": 1}},
+        {"metadata": {"x": math.nan}},
+        {"metadata": {"x": [math.inf]}},
     ],
 )
 def test_bad_announcements_are_told(
     somebody: dict[str, str], body: dict[str, Any]
 ) -> None:
     assert post("", body, somebody).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("levels", "status"), [(20, 201), (21, 422), (500, 422), (5000, 422)]
+)
+def test_metadata_are_so_deep_and_no_deeper(
+    somebody: dict[str, str], levels: int, status: int
+) -> None:
+    lists = levels - 1
+    body = f'{{"metadata": {{"x": {"[" * lists}1{"]" * lists}}}}}'
+    answer = Client().post("/api/calls", body, "application/json", headers=somebody)
+    assert answer.status_code == status
 
 
 def test_a_stranger_learns_nothing(somebody: dict[str, str]) -> None:
