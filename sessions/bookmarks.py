@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TEXT_MAX = 500
+MOST = 2000
+"""In one session: whoever opens it is sent all of them."""
 GUEST = "Guest"
 AHEAD_MS = 5000
 """So far a page's clock may be ahead of ours."""
@@ -61,6 +63,9 @@ def take(
     at_ms = _here(session, now) if at_ms is None else _placed(session, at_ms, now)
     with transaction.atomic():
         _check_kept(session)
+        if session.bookmarks.count() >= MOST:
+            message = f"A session takes {MOST} notes at most."
+            raise VoiceError("too_many", message, status=409)
         row = Bookmark.objects.create(
             session=session,
             position=at_ms * SAMPLES_PER_MS,

@@ -242,3 +242,17 @@ def test_of_what_is_not_kept_no_note_is(talk: VoiceSession) -> None:
         assert told.value.code == "not_kept"
     bookmarks.forget_session(talk)
     assert bookmarks.of_session(talk) == []
+
+
+def test_a_session_takes_so_many_and_no_more(
+    over: VoiceSession, talk: VoiceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bookmarks, "MOST", 2)
+    first, _ = (bookmarks.take(over, "here", by=Author(), at_ms=n) for n in range(2))
+    with pytest.raises(VoiceError) as caught:
+        bookmarks.take(over, "one more", by=Author(), at_ms=9)
+    assert (caught.value.code, caught.value.status) == ("too_many", 409)
+    bookmarks.change(first, text="there", at_ms=None)
+    bookmarks.take(talk, "elsewhere", by=Author())
+    bookmarks.delete(first)
+    bookmarks.take(over, "in its place", by=Author(), at_ms=9)
