@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from bot.discord.guild import deeds
 from bot.parts import Part
+from bot.phone import calls
 from sessions import (
     audit,
     flashes,
@@ -128,6 +129,7 @@ async def retain() -> None:
     await database_sync_to_async(retention.ring)()
     await database_sync_to_async(queue.forget_old)()
     await database_sync_to_async(deeds.forget_ownerless)()
+    await database_sync_to_async(calls.forget_unused)()
     await database_sync_to_async(audit.forget_old)()
     await database_sync_to_async(guilds.forget_old)()
 

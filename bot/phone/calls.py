@@ -31,6 +31,8 @@ WHERE = re.compile(r"[A-Za-z0-9_+*#@.-]{1,80}(,[A-Za-z0-9_+*#@.-]{1,80}){0,2}")
 would evaluate."""
 REGISTERED_FOR = timedelta(minutes=10)
 """A registration that no call has used by then no longer opens the line."""
+UNUSED_FOR = timedelta(days=1)
+"""And by then it is deleted."""
 
 
 class UnknownCallError(VoiceError):
@@ -158,6 +160,12 @@ def forget_number(number: str, *, before: datetime) -> None:
     """Calls of a number that came to nothing."""
     calls = Call.objects.filter(caller=number, created_at__lte=before)
     calls.filter(session=None).delete()
+
+
+def forget_unused(*, now: datetime | None = None) -> int:
+    """Delete registrations of calls that never came; how many."""
+    before = (now or timezone.now()) - UNUSED_FOR
+    return Call.objects.filter(session=None, created_at__lt=before).delete()[0]
 
 
 def for_caller(uuid: UUID, *, user: AbstractBaseUser | None) -> Call:

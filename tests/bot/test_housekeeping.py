@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from channels.db import database_sync_to_async
+from django.utils import timezone
 
 from bot import housekeeping
+from bot.models import Call
+from bot.phone import calls
 from sessions import reaper
 
 
@@ -55,6 +60,24 @@ async def test_a_round_that_failed_is_made_again(
     fails = rounds.named("sweep", fails=True)
     await asyncio.wait_for(housekeeping._every(0.001, fails, rounds.stop), 10)
     assert rounds.made == {"sweep": 2}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_an_announced_call_that_never_came_is_forgotten_after_a_day() -> None:
+    in_db = database_sync_to_async
+    old, new, came = (calls.Registration(uuid4()) for _ in range(3))
+    for announced in (old, new, came):
+        await in_db(calls.register)(announced, user=None)
+    await in_db(calls.answer)(came.uuid, strict=True)
+    day_ago = timezone.now() - calls.UNUSED_FOR
+    long_ago = Call.objects.exclude(uuid=new.uuid)
+    await long_ago.aupdate(created_at=day_ago - timedelta(seconds=1))
+    await Call.objects.filter(uuid=new.uuid).aupdate(
+        created_at=day_ago + timedelta(minutes=1)
+    )
+    await housekeeping.retain()
+    left = {one.uuid async for one in Call.objects.all()}
+    assert left == {new.uuid, came.uuid}
 
 
 class Reaper:
