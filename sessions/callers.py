@@ -14,6 +14,8 @@ from sessions import access, audit, tokens
 from sessions.access import Reading
 from sessions.errors import VoiceError
 from sessions.models import Scope
+from sessions.networks import network
+from sessions.rates import rates
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -36,7 +38,7 @@ def identify(request: HttpRequest) -> Caller | None:
 
     A cookie counts for a change only together with the CSRF token, an API token only
     with the scope of what is asked. Raises VoiceError `csrf`, `scope` and
-    `token_expired` otherwise.
+    `token_expired` otherwise, and TooManyError where they change too much.
     """
     return _identified(request, Scope.READ if request.method in SAFE else Scope.WRITE)
 
@@ -51,6 +53,15 @@ def identify_for_calls(request: HttpRequest) -> Caller | None:
 
 
 def _identified(request: HttpRequest, scope: Scope) -> Caller | None:
+    caller = _known(request, scope)
+    if caller is not None and request.method not in SAFE:
+        address = network(audit.address_of(request))
+        if who := f"user:{caller.user.pk}" if caller.user else address:
+            rates.spend(who)
+    return caller
+
+
+def _known(request: HttpRequest, scope: Scope) -> Caller | None:
     if bearer := _bearer(request):
         return Caller(tokens.user_of(bearer, scope=scope), bearer)
     # An EventSource and a link cannot set a header. Only a session's own token may

@@ -24,7 +24,7 @@ CASES = re.compile(r"(\d+) generated, (\d+) passed")
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    with Stack(programs=("web",)) as running:
+    with Stack(programs=("web",), API_CHANGES_PER_MINUTE="0") as running:
         yield running
 
 

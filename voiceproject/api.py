@@ -15,6 +15,7 @@ from sessions.additions import router as additions_router
 from sessions.api import router as sessions_router
 from sessions.downloads import router as downloads_router
 from sessions.errors import VoiceError
+from sessions.rates import TooManyError
 from sessions.waveforms import router as waveforms_router
 from transcripts.api import router as transcripts_router
 from transcripts.privacyapi import router as privacy_router
@@ -40,6 +41,13 @@ def _error(request: HttpRequest, code: str, message: str, status: int) -> HttpRe
 @api.exception_handler(VoiceError)
 def on_voice_error(request: HttpRequest, e: VoiceError) -> HttpResponse:
     return _error(request, e.code, e.message, e.status)
+
+
+@api.exception_handler(TooManyError)
+def on_too_many(request: HttpRequest, e: TooManyError) -> HttpResponse:
+    answer = on_voice_error(request, e)
+    answer["Retry-After"] = str(e.retry_after_s)
+    return answer
 
 
 @api.exception_handler(AuthenticationError)

@@ -318,10 +318,12 @@ SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
 AUDIO_MAX_AHEAD_S = envfloat("AUDIO_MAX_AHEAD_S", 120.0, least=31.0)
 # WebSockets and event streams of one address to one process, people who speak in one
-# session, and live sessions of one person; 0: as many as they like.
+# session, live sessions of one person, and changes a minute of one caller of the API;
+# 0: as many as they like.
 CONNECTIONS_PER_ADDRESS = envint("CONNECTIONS_PER_ADDRESS", 1000)
 TRACKS_PER_SESSION = envint("TRACKS_PER_SESSION", 250)
 SESSIONS_PER_USER = envint("SESSIONS_PER_USER", 100)
+API_CHANGES_PER_MINUTE = envint("API_CHANGES_PER_MINUTE", 300)
 
 # --- storage: a folder, or a bucket of anything that speaks S3 -----------------------
 
