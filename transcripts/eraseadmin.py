@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
+from sessions import names
 from sessions.admin import ReadOnly
 from sessions.errors import VoiceError
 from sessions.models import Erasure
@@ -81,7 +82,7 @@ class ErasureAdmin(ReadOnly):
         if not request.user.has_perm(ASK):
             raise PermissionDenied
         kind = request.POST.get("kind", "discord")
-        value = request.POST.get("value", "").strip()[:150]
+        value = names.clean(request.POST.get("value", ""), longest=150)
         context = {
             **self.admin_site.each_context(request),
             "title": "Erase a person",

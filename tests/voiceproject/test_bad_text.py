@@ -10,6 +10,7 @@ import pytest
 from channels.testing import WebsocketCommunicator
 from clients import Client as Socket
 from clients import audio, in_db
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 from everybody import World
@@ -73,6 +74,18 @@ def test_no_field_of_the_api_brings_it_down() -> None:
                 transaction.set_rollback(True)
             assert answer.status_code < 500, (method, path, body)
         transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("kind", ["discord", "caller", "account", "participant"])
+def test_nor_does_who_is_to_be_erased(kind: str) -> None:
+    form = {"kind": kind, "value": "5\x0000"}
+    with transaction.atomic():
+        client = Client()
+        client.force_login(User.objects.create_superuser("admin"))
+        answer = client.post("/admin/voice_sessions/erasure/erase/", form)
+        transaction.set_rollback(True)
+    assert answer.status_code == 200
+    assert "5 00" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/me/", "/login", "/admin/", "/api/sessions"])
