@@ -22,8 +22,8 @@ class Process(Stack):
         self._name, self._core = name, core
         super().__init__(programs=(name,), TTS="none", **env)
 
-    def start(self, name: str) -> None:
-        super().start(name)
+    def start(self, name: str, *words: str, called: str = "", **env: str) -> None:
+        super().start(name, *words, called=called, **env)
         if self._core is not None:  # at once: its threads have what it has
             os.sched_setaffinity(self.pid, {self._core})
             os.sched_setaffinity(0, os.sched_getaffinity(0) - {self._core})

@@ -30,6 +30,7 @@ from voiceproject.environment import (
     envtexts,
     kept_secret_key,
 )
+from voiceproject.wiring import *  # noqa: F403
 
 # Libraries that report home by themselves: onnxruntime since 1.29 (to Microsoft, from
 # C++, with a device id kept on disk), huggingface_hub. Not from here, whoever asks.
@@ -260,36 +261,6 @@ AUDIT_KEEP_DAYS = envint("AUDIT_KEEP_DAYS", 365)
 
 # --- sessions ---------------------------------------------------------------------
 
-# What listens to every capture: callables(track) -> Sink | None, in order.
-# The recorder comes first: what is kept never waits for who listens.
-CAPTURE_SINKS = [
-    "sessions.capture.recorder.record",
-    "transcripts.live.listen",
-    "transcripts.tones.listen",
-    "sessions.capture.levels.listen",
-]
-# Who keeps words of a session beside the database: callable(session) that deletes them.
-FORGETTERS = ["bot.discord.text.lines.forget_session"]
-# The same for one person: callable(participant), when they are erased there.
-PERSON_FORGETTERS = ["bot.forgetting.forget_person"]
-# And for one person wherever they are known: callable(keys, before=) -> all is gone.
-SUBJECT_FORGETTERS = [
-    "bot.forgetting.forget_subject",
-    "transcripts.forgetting.forget_account",
-    "transcripts.reporting.forget_subject",
-]
-# Who deletes what was kept long enough: callables(now=) -> how much, in order.
-RETAINERS = [
-    "sessions.retention.sweep",
-    "sessions.retention.sweep_sound",
-    "transcripts.expiring.sweep",
-]
-# Who is told when a session is ready: callables(session id).
-WHEN_READY = [
-    "transcripts.reporting.ring",
-    "transcripts.forgetting.when_ready",
-    "transcripts.figures.tell",
-]
 # Seconds of sound in one chunk: what is in storage while a session runs.
 RECORDING_CHUNK_S = envfloat("RECORDING_CHUNK_S", 300.0, least=1.0)
 # Whether what arrived is kept too, lossless, beside the MP3s.
@@ -309,10 +280,6 @@ KEEP_PHONE_DAYS = envdays("KEEP_PHONE_DAYS", "", of=_KINDS)
 # How loud the master is (EBU R128), and its highest true peak.
 LOUDNESS_LUFS = envfloat("LOUDNESS_LUFS", -16.0, least=-40.0)
 LOUDNESS_DBTP = envfloat("LOUDNESS_DBTP", -1.5, least=-20.0)
-# Who knows how far the text is: callable(session id) -> dict for the page.
-SPEECH_STATE = "transcripts.progress.speech_state"
-# Who finds what was said: callable(words, sessions=, most=) -> hits for the dashboard.
-SEARCH = "transcripts.search.search"
 SESSION_IDLE_TTL_S = envfloat("SESSION_IDLE_TTL_S", 90.0, least=1.0)
 # Audio a client may send ahead of the clock, seconds: a reconnecting browser sends up
 # to 30 s at once, a script perhaps a whole file. Beyond it the connection is a flood.
