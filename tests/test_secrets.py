@@ -42,23 +42,31 @@ PASSWORD, WRONG, NAME = "parley", "wr0ng-passw0rd-77", "Zuleika Dobson"
 DATABASE_PASSWORD, REDIS_PASSWORD = "database-password-2b7e", "redis-password-c41f"
 
 
+@contextmanager
+def running(service: Service) -> Iterator[Service]:
+    service.start()
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
 @pytest.fixture
 def redis() -> Iterator[Service]:
     """One that asks for a password."""
     port = free_port()
     words = [*redis_words(port), "--requirepass", REDIS_PASSWORD]
-    yield from running(Service(words, port))
+    with running(Service(words, port)) as service:
+        yield service
 
 
 @pytest.fixture
 def bucket() -> Iterator[Service]:
-    yield from running(store())
-
-
-def running(service: Service) -> Iterator[Service]:
-    service.start()
-    yield service
-    service.kill()
+    with running(store()) as service:
+        address = f"http://127.0.0.1:{service.port}/{BUCKET}"
+        made = urllib.request.Request(address, method="PUT")
+        urllib.request.urlopen(made, timeout=10).close()
+        yield service
 
 
 @pytest.fixture
@@ -72,9 +80,7 @@ def stack(redis: Service, bucket: Service) -> Iterator[Stack]:
             "S3_BUCKET": BUCKET,
             "S3_ENDPOINT_URL": f"http://127.0.0.1:{bucket.port}",
         }
-        made = Stack(programs=ALL, **SETTINGS, **told_most, **phone, **beside)
-        made.manage("prepare")
-        with made:
+        with Stack(programs=ALL, **SETTINGS, **told_most, **phone, **beside) as made:
             yield made
 
 
@@ -119,7 +125,7 @@ def logged(stack: Stack, event: str) -> None:
     """Return when somebody has logged it."""
 
     def is_told() -> bool:
-        stack.health()  # Redis is missed by who asks for it
+        stack.health()  # who asks, misses Redis
         return event in stack.logs()
 
     wait_for(event, is_told, within_s=20)
@@ -157,7 +163,7 @@ async def test_nothing_of_it_is_in_any_log(
         )
     await calling
     with away(redis):
-        await asyncio.to_thread(logged, stack, "health.redis")
+        await asyncio.to_thread(logged, stack, "health.down")
     again = await asyncio.to_thread(stack.new_session)
     await talk(again, voices.silence(0.5), name=urllib.parse.quote(NAME))
     with away(bucket):
