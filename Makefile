@@ -44,7 +44,7 @@ bench: .venv/dev.done ## print what the road adds to the words, in milliseconds
 
 chaos: .venv/dev.done ## break everything while people talk, and count what is lost (40 min)
 	@tests/prepare.sh
-	@$(PY) bench/chaos.py --faults 200 --seconds 1500 $(ARGS)
+	@$(PY) bench/chaos.py --faults 200 --seconds 1500 --clock $(ARGS)
 
 pictures: .venv/dev.done ## take README's pictures anew
 	@tests/prepare.sh

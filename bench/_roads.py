@@ -153,7 +153,7 @@ class Browsers(Lines):
         self._readers: list[asyncio.Task[None]] = []
 
     def process(self, **env: str) -> Carrier:
-        return Carrier("web", SESSIONS_PER_USER="1000", **env)
+        return Carrier("web", SESSIONS_PER_USER="1000", TRACKS_PER_SESSION="0", **env)
 
     async def gather(self, process: Carrier) -> None:
         await asyncio.to_thread(wait_for, "the web", process.health, within_s=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from chaos.run import Plan, chaos
+from chaos.wire import may_lay
 
 # It breaks everything on purpose, and is held to what gets through.
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
@@ -17,6 +18,7 @@ KINDS = (
     "silent database",
     "S3 SlowDown",
     "client in bursts",
+    *(["pulled wire of discord"] if may_lay() else []),
 )
 
 

@@ -31,6 +31,15 @@ class _Timex(ctypes.Structure):
     )
 
 
+def may_step() -> bool:
+    """Whether this process has the right."""
+    try:
+        _step(0.0)
+    except PermissionError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def stepped(seconds: float) -> Iterator[None]:
     """So far ahead of the truth, or behind; exactly taken back at the end."""

@@ -21,6 +21,7 @@ from bot.phone.caller import Caller
 from chaos.clock import stepped
 from chaos.services import is_small
 from chaos.town import Down, Town
+from chaos.wire import Mode
 
 CARRIES = {
     "web-a": "web",
@@ -59,6 +60,11 @@ def all_faults(town: Town, session: dict[str, Any], *, step_clock: bool) -> list
         Fault(f"{mode} {name}", _cable(town, name, mode))
         for name in ("database", "redis", "web_a", "web_b", "phone_a")
         for mode in ("cut", "silent", "slow")
+    ]
+    found += [
+        Fault(f"{mode} wire of {name}", _wire(town, name, mode))
+        for name in town.wires
+        for mode in ("pulled", "narrow")
     ]
     found += [
         Fault(f"S3 {one.__name__}", _store(town, one), 1.0, 6.0)
@@ -151,6 +157,17 @@ def _cable(town: Town, name: str, mode: str) -> Callable[[float], Awaitable[None
         town.cables.set(**{name: "well"})
         was_down = mode != "slow"  # what was not received was not lost
         _note(town, name.replace("_", "-"), since, was_down=was_down)
+
+    return does
+
+
+def _wire(town: Town, name: str, mode: Mode) -> Callable[[float], Awaitable[None]]:
+    async def does(seconds: float) -> None:
+        since = time.monotonic()
+        await asyncio.to_thread(town.wires[name].set, mode)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(town.wires[name].set, "well")
+        _note(town, name, since)  # what a wire drops was not received
 
     return does
 

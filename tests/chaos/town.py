@@ -22,6 +22,7 @@ from stack import PREPARE, ROOT, Stack, free_port, listens, wait_for
 
 from chaos import services
 from chaos.services import BUCKET, Cables, Service
+from chaos.wire import Wire, may_lay
 
 UP_S = 90.0
 QCLUSTER = ("manage.py", "qcluster")
@@ -58,6 +59,8 @@ class Town:
         default_factory=dict
     )
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    wires: dict[str, Wire] = field(default_factory=dict)
+    """Of those processes whose network is their own."""
     begun: int = 0
     """Where in the Discord bot's log its last start stands."""
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -65,11 +68,12 @@ class Town:
     def start(self, name: str) -> None:
         """Start one process; comes back at once."""
         words, env = self.words[name]
+        wire = self.wires.get(name)
         if name == "discord":
             self.begun = len(self.log(name))
         with (self.stack.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, *words],
+                [*(wire.words if wire else ()), sys.executable, *words],
                 cwd=ROOT,
                 env=self.stack.env | env,
                 stdout=log,
@@ -178,6 +182,9 @@ def town(discord: FakeDiscord, *, disk_mb: int) -> Iterator[Town]:
             redis,
             {"DATABASE_URL": address.format(database.port)},
         )
+        if may_lay():
+            made.wires["discord"] = Wire()
+            parts.callback(made.wires["discord"].close)
         _processes(made, ports, discord)
         _prepare(made)
         parts.callback(made.stop)
