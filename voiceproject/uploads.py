@@ -58,6 +58,13 @@ class Request(WebRequest):
         if not self._refused:
             super().requestReceived(command, path, version)
 
+    def handle_exception(self, exception: Exception) -> None:
+        # Daphne would raise, behind which it looks after no connection any more.
+        if not self._response_started:
+            super().handle_exception(exception)
+        elif self.channel is not None:
+            self.channel.transport.abortConnection()  # nobody takes it for all of it
+
     def _refuse(self) -> None:
         if self._refused:
             return

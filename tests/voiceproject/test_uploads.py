@@ -10,12 +10,18 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from stack import Stack, hurried
 from websockets.asyncio.client import connect
 
-from voiceproject.uploads import BODY_LEAST_BYTES_PER_S, BODY_MAX_BYTES, FOR_EACH
+from voiceproject.uploads import (
+    BODY_LEAST_BYTES_PER_S,
+    BODY_MAX_BYTES,
+    FOR_EACH,
+    Request,
+)
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +213,23 @@ def test_a_proxy_of_ours_may_have_as_many_as_it_needs() -> None:
             client = held.enter_context(connected(stack))
             client.sendall(ASK + b"\r\n")
             assert answered(client) == b"HTTP/1.1 200 OK"
+
+
+class Line:
+    """A connection that can be cut."""
+
+    def __init__(self) -> None:
+        self.cut = 0
+
+    def abortConnection(self) -> None:
+        self.cut += 1
+
+
+def test_an_answer_that_fails_in_its_middle_is_cut_off_and_nothing_else_is() -> None:
+    request, channel = Request.__new__(Request), SimpleNamespace(transport=Line())
+    request.channel, request.finished, request._response_started = channel, 0, True
+    request.handle_exception(OSError("a disk"))
+    assert channel.transport.cut == 1
+    request.channel, request.finished = None, 1  # as it is behind its end
+    request.handle_exception(OSError("a disk"))
+    assert channel.transport.cut == 1
