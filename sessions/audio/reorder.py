@@ -18,7 +18,8 @@ comes at most 40 ms behind its successor."""
 HOLD_MOST = 16
 """So many packets are held at most: a burst does not wait for what was lost in it."""
 REMEMBERED = 512
-"""Lost packets that are still known by number, to tell a late one from a duplicate."""
+"""Lost packets that are still known by number, to tell a late one from a duplicate; and
+sources that a sender had before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class ReorderBuffer:
         self._numbers: Unwrapper | None = None
         self._missing: deque[int] = deque(maxlen=REMEMBERED)
         self._suspect: RtpPacket | None = None
-        self._retired: set[int] = set()
+        self._retired: deque[int] = deque(maxlen=REMEMBERED)
         self._restarting = False
 
     @property
@@ -83,7 +84,7 @@ class ReorderBuffer:
             if packet.ssrc in self._retired:
                 self.counts.late += 1
                 return []
-            self._retired.add(self._numbers.furthest.ssrc)
+            self._retired.append(self._numbers.furthest.ssrc)
             return self._restart(self._numbers, packet)
         numbers = self._numbers.unwrap(packet)
         if numbers is None:
