@@ -173,6 +173,9 @@ class AudioConsumer(SessionConsumer):
     _settling: asyncio.Task[None] | None = None
 
     async def opened(self) -> None:
+        if registry().is_closed:
+            await self._stop(Stop.RESTARTING)
+            return
         with registry().opening():
             await self._open()
 

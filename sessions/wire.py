@@ -48,7 +48,6 @@ CLOSE_BY_ERROR = {
     "bad_frame": Close.BAD_FRAME,
     "flood": Close.FLOOD,
     "crowded": Close.CROWDED,
-    "restarting": Close.RESTARTING,
     "full": Close.FULL,
     "no_consent": Close.NO_CONSENT,
     "opted_out": Close.OPTED_OUT,

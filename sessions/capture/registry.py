@@ -20,7 +20,6 @@ from channels.db import database_sync_to_async
 from sessions import lifecycle, optout, participants, queries
 from sessions.background import PerLoop, spawn
 from sessions.capture.attention import attention
-from sessions.errors import VoiceError
 from sessions.participants import Sight, Stream
 
 if TYPE_CHECKING:
@@ -42,11 +41,6 @@ class Stop(StrEnum):
     REPLACED = "The same stream came again over a newer connection."
     RESTARTING = "The server restarts: connect again and go on."
     OPTED_OUT = "They do not want to be recorded any more."
-
-
-class RestartingError(VoiceError):
-    def __init__(self) -> None:
-        super().__init__("restarting", Stop.RESTARTING.value, status=503)
 
 
 class Live(Protocol):
@@ -103,7 +97,7 @@ class Registry:
         self._noted: set[Held[Live]] = set()
         self._viewers: Counter[int] = Counter()
         self._opening: set[asyncio.Task[Any]] = set()
-        self._is_closed = False
+        self.is_closed = False
         self._keeper: asyncio.Task[None] | None = None
 
     def add(self, held: Held[Live]) -> None:
@@ -134,10 +128,7 @@ class Registry:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Whoever is let in by the running task, which lasts until they are. Raises
-        RestartingError once we are closed."""
-        if self._is_closed:
-            raise RestartingError
+        """Whoever is let in by the running task, which lasts until they are."""
         task = asyncio.current_task()
         assert task is not None
         self._opening.add(task)
@@ -147,8 +138,8 @@ class Registry:
             self._opening.discard(task)
 
     def close(self) -> None:
-        """The process is about to end: nobody is let in any more."""
-        self._is_closed = True
+        """The process is about to end: nobody is to be let in any more."""
+        self.is_closed = True
 
     async def shut_down(self) -> None:
         """The process ends: write down what was heard, and ask everybody to return;

@@ -6,6 +6,7 @@ tells who still lives.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import pty
@@ -18,11 +19,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from scene import eventually
 from stack import MODEL, ROOT, free_port, put_tables, wait_for
+from telephone import RATE, noise
+
+from bot.phone.caller import Caller
 
 pytestmark = pytest.mark.stack
 
@@ -234,6 +239,63 @@ def test_ctrl_c_without_make_is_a_good_end(installation: Installation) -> None:
         print(f"Ctrl-C: all gone after {took:.1f} s")
         assert process.wait(1) == 0
         wait_for("its end", lambda: "web.stopped" in installation.output, within_s=5)
+
+
+@pytest.fixture
+def lingering(installation: Installation) -> Installation:
+    """One that lets calls finish."""
+    installation.env |= {
+        "AUDIOSOCKET_PORT": str(free_port()),
+        "DRAIN_S": "60",
+        "TTS": "none",
+    }
+    return installation
+
+
+def test_a_call_finishes_while_everything_stops(lingering: Installation) -> None:
+    process = lingering.start()
+    lingering.wait_up()
+
+    async def call() -> None:
+        async with calling(lingering) as caller:
+            os.kill(process.pid, signal.SIGTERM)
+            await caller.say(noise(6.0), RATE)
+            assert not caller.end, lingering.output
+
+    asyncio.run(call())
+    lingering.wait_gone(within_s=STOP_S)
+    assert "bot.stopped" in lingering.output
+    assert "SIGKILL" not in lingering.output
+
+
+def test_whoever_stops_it_twice_is_in_a_hurry(lingering: Installation) -> None:
+    process = lingering.start()
+    lingering.wait_up()
+
+    async def call() -> None:
+        async with calling(lingering) as caller:
+            os.kill(process.pid, signal.SIGTERM)
+            await eventually(lambda: "bot.draining" in lingering.output)
+            assert not caller.end
+            os.kill(process.pid, signal.SIGTERM)
+            await caller.over(within_s=10)
+            assert caller.end == "goodbye"
+
+    asyncio.run(call())
+    lingering.wait_gone(within_s=STOP_S)
+    assert "bot.stopped" in lingering.output
+
+
+@contextlib.asynccontextmanager
+async def calling(installation: Installation) -> AsyncIterator[Caller]:
+    """Somebody on the telephone, whose call has begun."""
+    caller = Caller("127.0.0.1", int(installation.env["AUDIOSOCKET_PORT"]))
+    await caller.connect()
+    await caller.say(noise(1.0), RATE)
+    try:
+        yield caller
+    finally:
+        caller.hang_up()
 
 
 def test_a_taken_port_is_told_in_one_line(installation: Installation) -> None:

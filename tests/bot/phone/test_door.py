@@ -69,7 +69,7 @@ def test_a_network_of_ipv6_is_one_stranger() -> None:
     assert come(at, "2001:db8:0:1::1", 1) == [True]
 
 
-def test_a_stranger_asks_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stranger_asks_only_so_often() -> None:
     clock = Clock()
     at = Door([], clock=clock)
     asked = [at.may_ask(STRANGER) for _ in range(301)]
