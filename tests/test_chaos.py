@@ -31,6 +31,7 @@ def test_nothing_is_lost_whatever_breaks() -> None:
             members=2,
             seconds=60,
             faults=len(KINDS),
+            orphans_after_s=0.0,
             only="|".join(KINDS),
         )
     )

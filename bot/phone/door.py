@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 
 from sessions.allowance import Allowance
+from sessions.networks import network
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,8 +26,6 @@ ASKED_PER_S, ASKED_BURST = 20.0, 300.0
 STRANGERS_MAX = 10_000
 """Of so many it is known how much they have asked."""
 KNOWN = "known"
-IPV6_PREFIX = 64
-"""Whoever has one address of IPv6 has so many."""
 
 
 class Door:
@@ -84,11 +83,7 @@ class Door:
             address = address.ipv4_mapped
         if self._networks:
             return KNOWN if any(address in one for one in self._networks) else None
-        if address.is_loopback:
-            return KNOWN
-        if address.version == 6:
-            return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
-        return str(address)
+        return KNOWN if address.is_loopback else network(str(address))
 
 
 def networks(named: Iterable[str]) -> list[Network]:

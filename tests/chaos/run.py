@@ -35,7 +35,6 @@ LEAST_DISK_MB = 300
 SETTLE_S = 5.0
 QUIET_S = 10.0
 """Behind the last fault people talk on for so long."""
-ORPHANS_AFTER_S = 60.0
 END_S = 600.0
 MP3_FRAME, MP3_FRAME_MS = 1152, 24.0
 """How far sound may stand from the truth: samples in a master, beside its tracks; and
@@ -55,6 +54,8 @@ class Plan:
     faults: int
     seed: int = 1
     step_clock: bool = False
+    orphans_after_s: float = 60.0
+    """Behind the last word: then nothing may be left."""
     only: str = ""
     """Kinds of faults whose names hold one of these, `|` between them."""
 
@@ -173,7 +174,7 @@ async def run(plan: Plan, discord: FakeDiscord, town_: Town) -> Outcome:
         await _stopped(members[number], _channel(guild, TEXT))
     await _all_ready(town_, outcome, over)
     tending.cancel()
-    await asyncio.sleep(max(over + ORPHANS_AFTER_S - time.monotonic(), 0))
+    await asyncio.sleep(max(over + plan.orphans_after_s - time.monotonic(), 0))
     outcome.orphans = await asyncio.to_thread(
         town_.stack.manage, "reconcile", "--dry-run"
     )
