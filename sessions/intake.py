@@ -119,7 +119,7 @@ class Intake:
             raise WireError("flood", "Sound came faster than time.")
         if stream.in_time.take(seconds, now=now):
             return
-        for together in (speaker.session_id, speaker.address):
+        for together in (speaker.address, speaker.session_id):
             if not together:
                 continue
             if not self._ahead.of(together, now=now).take(seconds, now=now):

@@ -79,6 +79,7 @@ class Channel(HTTPChannel):
 
     transport: Any
     _began_at: float | None = None  # the request that comes; None while none does
+    _is_heard = False
     _body_bytes = 0
     _look: Any = None
 
@@ -89,6 +90,7 @@ class Channel(HTTPChannel):
         self._begin()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self._is_heard = True
         if self._began_at is None and not self._handlingRequest:
             self._begin()
         super().dataReceived(data)
@@ -123,9 +125,10 @@ class Channel(HTTPChannel):
         if (left_s := due_at - self._now()) > 0:
             self._look = self.callLater(left_s, self._check)
             return
-        log.info("upload.stalled")
-        message = "The request came too slowly."
-        self.transport.write(_refusal("408 Request Timeout", "too_slow", message))
+        if self._is_heard:  # a browser that connects ahead has asked nothing yet
+            log.info("upload.stalled")
+            message = "The request came too slowly."
+            self.transport.write(_refusal("408 Request Timeout", "too_slow", message))
         self.timeoutConnection()
 
     def _now(self) -> float:

@@ -144,6 +144,11 @@ def test_so_is_one_behind_a_good_request_but_a_pause_between_them_is_not(
     assert HEAD_S <= took < HEAD_S + 2
 
 
+def test_who_says_nothing_is_hung_up_on_without_a_word(impatient: Stack) -> None:
+    with connected(impatient) as client:
+        assert client.recv(4096) == b""
+
+
 def body_of(stack: Stack, size: int) -> tuple[bytes, bytes]:
     """A request to open a session: its head, and a body of so many bytes."""
     body = json.dumps({"title": "x" * (size - 13)}).encode()
