@@ -26,8 +26,8 @@ V = TypeVar("V")
 
 PACE = 1.05
 """Seconds of sound in a second: clocks differ, and what waited is caught up."""
-HEADSTART_S = 2.0
-"""So much of a new stream is not ahead yet: frames come in handfuls."""
+HEADSTART_S = 5.0
+"""So much of a new stream is not ahead yet: the largest frame has 4.1 s, at 8 kHz."""
 MESSAGES_PER_S = 400.0
 """The shortest sensible frame is 2.5 ms; a backlog of 30 s may come at once."""
 MESSAGES_BURST = 4_000.0
