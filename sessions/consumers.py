@@ -32,6 +32,7 @@ from sessions.errors import SessionEndedError, VoiceError
 from sessions.feed import feed
 from sessions.intake import Speaker, intake
 from sessions.models import Participant, VoiceSession
+from sessions.networks import network
 from sessions.participants import Stream
 from sessions.readers import readers
 from sessions.wire import AudioAddress, Close, WireError
@@ -188,7 +189,7 @@ class AudioConsumer(SessionConsumer):
         agreed = consent.agreed_to(address.consent)
         connection = str(uuid.uuid4())
         key = str(address.stream or connection)
-        self._speaker = Speaker(session.pk, key, self._address())
+        self._speaker = Speaker(session.pk, key, network(self._address()))
         intake().admit(self._speaker)
         person = await database_sync_to_async(_join)(
             session.pk,

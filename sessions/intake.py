@@ -43,7 +43,7 @@ KEPT_MOST = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A stream, and where it comes from: an `address` as `audit` tells it, "" if nobody
+    """A stream, and where it comes from: an `address` as `network` has it, "" if nobody
     knows, for which then nothing is counted."""
 
     session_id: int
