@@ -62,13 +62,13 @@ TIMED = (
     "test_compose.py",
     "test_crash.py",
     "test_quiet.py",
+    "test_uploads.py",
     "test_downlinks.py",
     "test_running.py",
     "test_speaking.py",
     "test_link.py",
     "test_sockets.py",
     "test_power_cut.py",
-    "test_uploads.py",
     "test_store.py",
 )
 """What talks in real time or is held to a time, the longest first."""

@@ -106,9 +106,16 @@ class Clients(RuleBasedStateMachine):
         if older is not None:
             assert (await older.closing())[0] == Close.REPLACED
 
+    def _connected(self, number: int) -> Stream:
+        """A stream, with a connection as long as there may be one."""
+        stream = self.streams[number]
+        if stream.client is None:
+            self.connects(number, stream.rate or 16_000)
+        return stream
+
     @rule(number=streams, samples=st.lists(st.integers(0, 3000), max_size=5))
     def speaks(self, number: int, samples: list[int]) -> None:
-        stream = self.streams[number]
+        stream = self._connected(number)
         for count in samples if stream.client else ():
             begin = stream.received % 30_000
             pcm = np.arange(begin, begin + count, dtype="<i2").tobytes()
@@ -123,7 +130,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule(number=streams, samples=st.integers(0, 4000))
     def skips(self, number: int, samples: int) -> None:
-        stream = self.streams[number]
+        stream = self._connected(number)
         if stream.client is not None:
             text = f'{{"type": "skip", "samples": {samples}}}'
             self.run(self._ping(stream.client, text))
@@ -131,7 +138,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule(number=streams)
     def pings(self, number: int) -> None:
-        if (client := self.streams[number].client) is not None:
+        if (client := self._connected(number).client) is not None:
             self.run(self._ping(client))
 
     async def _ping(self, client: Client, *before: str) -> None:
@@ -142,16 +149,16 @@ class Clients(RuleBasedStateMachine):
 
     @rule(number=streams, garbage=st.sampled_from(GARBAGE))
     def babbles(self, number: int, garbage: str | bytes) -> None:
-        self._ends(self.streams[number], garbage, Close.BAD_FRAME)
+        self._ends(self._connected(number), garbage, Close.BAD_FRAME)
 
     @rule(number=streams)
     def stops(self, number: int) -> None:
-        self._ends(self.streams[number], '{"type": "stop"}', Close.DONE)
+        self._ends(self._connected(number), '{"type": "stop"}', Close.DONE)
 
     @rule(number=streams)
     def floods(self, number: int) -> None:
         text = f'{{"type": "skip", "samples": {24 * 3600 * 8000}}}'
-        self._ends(self.streams[number], text, Close.FLOOD)
+        self._ends(self._connected(number), text, Close.FLOOD)
 
     def _ends(self, stream: Stream, message: str | bytes, code: Close) -> None:
         if stream.client is not None:
@@ -237,10 +244,10 @@ def test_any_order_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finish, "OTHERS_DEADLINE_S", 0.2)
     monkeypatch.setattr(Clients, "ears", Ears(), raising=False)
     monkeypatch.setattr(consumers, "open_sinks", Clients.ears)
-    # Without making what fails shorter: that takes minutes, and it has thirty steps.
+    # Without making what fails shorter: that takes minutes, and it has forty steps.
     bounded = settings(
         max_examples=12,
-        stateful_step_count=30,
+        stateful_step_count=40,
         deadline=None,
         phases=(Phase.reuse, Phase.generate),
     )

@@ -25,6 +25,7 @@ from voiceproject.downlinks import (
     Reader,
 )
 
+pytestmark = pytest.mark.stack
 HOURS = 3
 # Sets time zero back: the track goes on in silence until now.
 OLD = """

@@ -23,6 +23,8 @@ from voiceproject.uploads import (
     Request,
 )
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
