@@ -19,7 +19,7 @@ from django.conf import settings
 
 from sessions.allowance import Allowance
 from sessions.background import PerLoop
-from sessions.crowd import CrowdedError
+from sessions.errors import VoiceError
 from sessions.wire import WireError
 
 V = TypeVar("V")
@@ -99,14 +99,15 @@ class Intake:
         self._newcomers = Kept(_newcomers)
 
     def admit(self, speaker: Speaker) -> None:
-        """Let somebody begin, or go on. Raises CrowdedError when too many new ones came
-        from their address into this session."""
+        """Let somebody begin, or go on. Raises VoiceError `crowded` when too many new
+        ones came from their address into this session."""
         now, address = self._clock(), speaker.address
         key = speaker.session_id, speaker.key
         if not self._streams.knows(key) and address and settings.TRACKS_PER_SESSION:
             came = self._newcomers.of((speaker.session_id, address), now=now)
             if not came.take(1, now=now):
-                raise CrowdedError
+                message = "Too many new speakers come from your address."
+                raise VoiceError("crowded", message, status=429)
         self._streams.of(key, now=now)
 
     def spend(self, speaker: Speaker, seconds: float) -> None:

@@ -53,6 +53,13 @@ def test_it_never_holds_more_than_the_burst() -> None:
     assert not allowance.take(10.1, now=1_000_000.0)
 
 
+def test_it_may_begin_with_less() -> None:
+    allowance = Allowance(1.0, 10.0, left=2.0)
+    assert not allowance.take(3.0, now=7.0)
+    assert allowance.take(2.0, now=7.0)
+    assert allowance.take(10.0, now=100.0)
+
+
 def test_a_clock_that_steps_back_takes_nothing_away() -> None:
     allowance = Allowance(1.0, 10.0)
     assert allowance.take(5.0, now=100.0)

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from scene import Clock, an_open_session
 
 from sessions import consumers, finish, intake
-from sessions.crowd import CrowdedError
+from sessions.errors import VoiceError
 from sessions.intake import Intake, Speaker
 from sessions.models import Participant
 from sessions.opening import Opened
@@ -44,7 +44,7 @@ class Door:
     def comes(self, speaker: Speaker) -> bool:
         try:
             self.intake.admit(speaker)
-        except CrowdedError:
+        except VoiceError:
             return False
         return True
 
@@ -220,7 +220,10 @@ async def test_new_streams_of_one_address_make_no_people_without_end(
         async with speaker(opened, address=HERE) as one:
             await one.speaks(0, 640)
     async with speaker(opened, address=HERE) as third:
-        assert (await third.closing())[0] == 4014
+        assert await third.closing() == (
+            4014,
+            "Too many new speakers come from your address.",
+        )
     async with speaker(opened, address=ELSEWHERE) as other:
         await other.speaks(0, 640)
     assert await people() == 3
