@@ -243,3 +243,19 @@ async def test_a_stream_that_connects_again_does_not_begin_anew(opened: Opened) 
             else:
                 for _ in range(seconds // 2):
                     assert (await one.hears())["ok"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_new_stream_gets_no_reserve_of_its_own(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "TOGETHER", 1)
+    frame = bytes(64_000)  # two seconds
+    async with speaker(opened) as one:
+        for _ in range(60):
+            await one.says(frame)
+            assert (await one.hears())["ok"]
+    async with speaker(opened) as another:
+        for _ in range(60):
+            await another.says(frame)
+        assert (await another.closing())[0] == 4008
