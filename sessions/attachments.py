@@ -10,6 +10,7 @@ from django.http import StreamingHttpResponse as Streaming
 from django.utils.http import content_disposition_header
 
 from sessions import audit
+from sessions.networks import network
 from sessions.sounds import Watch, WatchedFlow
 from sessions.streaming import RETRY_AFTER_S, BusyError, Flow
 
@@ -25,7 +26,7 @@ async def attachment(
     """The answer, with its first piece made; 503 when too many are being made. Raises
     what making the first piece raises. `watch`: sent only as long as a share lasts."""
     try:
-        flow = Flow(pieces, address=audit.address_of(request))
+        flow = Flow(pieces, address=network(audit.address_of(request)))
     except BusyError as e:
         body = {"code": e.code, "message": e.message}
         headers = {"Retry-After": str(RETRY_AFTER_S)}

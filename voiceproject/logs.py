@@ -50,8 +50,8 @@ _SHARED_PROCESSORS: list[Any] = [
 ]
 
 
-def _for_machines() -> list[Any]:
-    """A line of JSON each, tracebacks in it as text."""
+def for_machines() -> list[Any]:
+    """What makes of an event a line of JSON, tracebacks in it as text."""
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
@@ -59,8 +59,8 @@ def _for_machines() -> list[Any]:
     ]
 
 
-def _for_people() -> list[Any]:
-    """Plain: a traceback with locals would hold names, words and tokens."""
+def for_people() -> list[Any]:
+    """The same, plain: a traceback with locals would hold names, words and tokens."""
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.dev.ConsoleRenderer(
@@ -88,7 +88,7 @@ def configured(*, level: str, as_json: bool) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "processors": _for_machines() if as_json else _for_people(),
+                "processors": for_machines() if as_json else for_people(),
                 "foreign_pre_chain": _SHARED_PROCESSORS,
             }
         },

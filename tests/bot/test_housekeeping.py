@@ -43,10 +43,11 @@ pytestmark = pytest.mark.django_db  # its rounds look after connections
 
 async def test_it_makes_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
-    reap = rounds.named("reap")
+    reap, recover = rounds.named("reap"), rounds.named("recover")
     monkeypatch.setattr(housekeeping, "Reaping", lambda: reap)
+    monkeypatch.setattr(housekeeping, "Recovering", lambda: recover)
     monkeypatch.setattr(housekeeping, "sweep", rounds.named("sweep"))
-    for name in ("archive", "tidy", "recover", "retain"):
+    for name in ("archive", "tidy", "retain"):
         monkeypatch.setattr(housekeeping, name, rounds.named(name))
     await asyncio.wait_for(housekeeping.keep_house(rounds.stop), 10)
     names = ("reap", "sweep", "archive", "tidy", "recover", "retain")

@@ -17,13 +17,14 @@ from django.test import Client
 from django.utils.log import log_response
 from scene import a_session, a_user
 from structlog.contextvars import bind_contextvars, get_contextvars
+from structlog.stdlib import ProcessorFormatter
 
 from sessions import shares, sounds
 from sessions.background import spawn
 from sessions.models import State
 from sessions.storage import StorageError
 from transcripts import reporting
-from voiceproject.logs import NetworkIsNoFault, configured
+from voiceproject.logs import NetworkIsNoFault, for_machines
 
 
 def logged(name: str, error: Exception) -> logging.LogRecord:
@@ -55,8 +56,7 @@ def test_ours_keep_theirs() -> None:
 
 @pytest.mark.parametrize("name", ["bot.process", "django.request"])
 def test_a_traceback_is_text_in_a_line_of_json(name: str) -> None:
-    made = configured(level="INFO", as_json=True)["formatters"]["structured"]
-    formatter = made.pop("()")(**made)
+    formatter = ProcessorFormatter(processors=for_machines())
     (line,) = formatter.format(logged(name, KeyError("shard"))).splitlines()
     told = json.loads(line)
     assert told["event"] == "Trying again in 3s"
