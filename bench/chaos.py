@@ -77,7 +77,8 @@ def report(outcome: Outcome) -> None:
     shorter = sum(track.shortened_s for track in found)
     print(
         f"left out of pauses, to be in time: {shorter:.2f} s\n"
-        f"came late, or just behind that: {len(late) - 1} frames, astray p99 "
+        f"came late, or just behind that: {len(late) - 1} frames of "
+        f"{len(late) + len(astray) - 2}, astray p99 "
         f"{np.percentile(late, 99):.1f}, at most {late.max():.1f} ms"
     )
     print(

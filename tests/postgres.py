@@ -110,4 +110,4 @@ def either_database(
     with default_database(request.getfixturevalue("postgresql")):
         yield
         with connections["default"].cursor() as cursor:
-            cursor.execute("TRUNCATE voice_sessions_voicesession CASCADE")
+            cursor.execute("TRUNCATE voice_sessions_voicesession, auth_user CASCADE")

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from chaos import faults as all_kinds
 from chaos import verdict
+from chaos.faults import CARRIES
 from chaos.people import Browser, Member, Telephone, Track
 from chaos.script import Script, script
 from chaos.services import BUCKET
-from chaos.town import Town, town
+from chaos.town import Down, Town, town
 from chaos.verdict import Found, Take
 
 PHONE, PAGE, DISCORD = 8_000, 16_000, 48_000
@@ -33,6 +34,9 @@ DISK_MB_A_MINUTE = 4
 """Of one voice: journal, chunks, what is made of them."""
 LEAST_DISK_MB = 300
 SETTLE_S = 5.0
+ROADS = frozenset(CARRIES.values())
+LOOK_S, LATE_S = 0.01, 0.02
+"""Whoever talks is looked at so often; so late, what they send tells nothing."""
 QUIET_S = 10.0
 """Behind the last fault people talk on for so long."""
 END_S = 600.0
@@ -165,8 +169,10 @@ async def run(plan: Plan, discord: FakeDiscord, town_: Town) -> Outcome:
     talks = [asyncio.create_task(one.talk(began)) for one in people]
     breaking = asyncio.create_task(_break(plan, town_, pages[0], began, outcome))
     tending = asyncio.create_task(_tend(town_, outcome))
+    watching = asyncio.create_task(_watch(town_))
     await asyncio.gather(*talks)
     await breaking
+    watching.cancel()
     over = time.monotonic()
     for page in pages:
         await _ended(town_, page)
@@ -218,6 +224,17 @@ async def _tend(town_: Town, outcome: Outcome) -> None:
     while True:
         outcome.restarted += town_.restart_gone()
         await asyncio.sleep(1.0)
+
+
+async def _watch(town_: Town) -> None:
+    """Note when whoever talks was late: they do so on this loop, and what stands late
+    then was sent late."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(LOOK_S)
+        now = time.monotonic()
+        if now - before > LOOK_S + LATE_S:
+            town_.disturbed += [Down("we", road, before, now) for road in ROADS]
 
 
 def _addresses(page: dict[str, Any], ports: list[int]) -> list[str]:
