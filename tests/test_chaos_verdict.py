@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soxr
-from chaos.packets import as_decoded, places_of
+from chaos.packets import TIMELINE, as_decoded, places_of
 from chaos.people import Track
 from chaos.script import FRAME_S, Pcm, Phrase, Script
 from chaos.town import Down
 from chaos.verdict import (
-    TIMELINE,
     Found,
     Hole,
     Take,

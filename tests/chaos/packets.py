@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from chaos.script import Pcm, Phrase, Script
 
-Places = NDArray[np.float64]
 TIMELINE = 48_000
 ALIKE = 0.6
 """Of a decoded packet to what was encoded; two phrases have less than 0.3."""
@@ -20,7 +19,7 @@ LOUD = 200.0
 """Root mean square from which a packet of speech is told from another."""
 
 
-def places_of(truth: Pcm, sound: Pcm, near: float, *, size: int) -> Places:
+def places_of(truth: Pcm, sound: Pcm, near: float, *, size: int) -> NDArray[np.float64]:
     """Where in `sound` each packet of `size` samples begins that was decoded to
     `truth`, whose first one was due `near`; NaN where it is not. After an interruption
     what follows is looked for by itself. A quiet packet is like any other: it stands

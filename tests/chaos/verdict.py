@@ -14,13 +14,12 @@ import soxr
 from numpy.typing import NDArray
 from talk import word_errors, words_of
 
-from chaos.packets import as_decoded, best_place, places_of, runs
+from chaos.packets import TIMELINE, as_decoded, best_place, places_of, runs
 from chaos.people import Track
 from chaos.script import FRAME_S, Pcm, Script
 from chaos.thinning import KEY, kept_of, leading
 from chaos.town import Down
 
-TIMELINE = 48_000
 MP3_FRAME = 1152
 SIDES: tuple[Literal["left"], Literal["right"]] = "left", "right"
 SETTLED_S = 8.0

@@ -236,10 +236,11 @@ async def test_nobody_is_let_in_by_a_process_that_is_about_to_end(
     assert nothing_held()
 
 
-async def test_whoever_is_just_being_let_in_is_asked_to_come_back_too(
-    ears: Ears, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    may_join, joining, join = threading.Event(), threading.Event(), participants.join
+def slow_to_join(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[threading.Event, threading.Event]:
+    """From here on: set when somebody is about to join, and to be set for them to."""
+    joining, may_join, join = threading.Event(), threading.Event(), participants.join
 
     def slow_join(*args: Any, **how: Any) -> Participant:
         joining.set()
@@ -247,6 +248,13 @@ async def test_whoever_is_just_being_let_in_is_asked_to_come_back_too(
         return join(*args, **how)
 
     monkeypatch.setattr(participants, "join", slow_join)
+    return joining, may_join
+
+
+async def test_whoever_is_just_being_let_in_is_asked_to_come_back_too(
+    ears: Ears, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joining, may_join = slow_to_join(monkeypatch)
     async with Client(audio(opened)) as client:
         await asyncio.to_thread(joining.wait, 5)
         registry().close()
@@ -321,14 +329,7 @@ async def test_a_fault_of_ours_in_mid_talk_writes_down_what_was_heard(
 async def test_whoever_is_cut_off_while_joining_does_not_stay(
     ears: Ears, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_join, joining, join = threading.Event(), threading.Event(), participants.join
-
-    def slow_join(*args: Any, **how: Any) -> Participant:
-        joining.set()
-        assert may_join.wait(10)
-        return join(*args, **how)
-
-    monkeypatch.setattr(participants, "join", slow_join)
+    joining, may_join = slow_to_join(monkeypatch)
     client = Client(audio(opened))
     await client.send_input({"type": "websocket.connect"})
     await eventually(joining.is_set)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from fakecord.entities import Channel, Guild
 from fakecord.people import Person
 from fakecord.server import FakeDiscord
+from pytest_django.fixtures import Settings
 
 from bot.discord.commands.archive import Archive
 from bot.discord.commands.calls import Calls
 from bot.discord.commands.managing import Managing
 from bot.discord.commands.people import People
+from sessions import finish, lifecycle
+from sessions.models import State
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +25,18 @@ def _nobody_has_asked() -> None:
     for cog in (Archive, Calls, Managing, People):
         for command in cog.__cog_commands__:
             command._buckets._cache.clear()
+
+
+@pytest.fixture
+def done_at_once(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose files are its own, which says nothing aloud, and behind which the
+    worker does its part at once."""
+    settings.LOGS_DIR = tmp_path / "logs"
+    settings.SPOOL_DIR = tmp_path / "spool"
+    settings.TTS = "none"
+    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ next."""
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import discord_ends as ends
 import discord_scenes as stage
@@ -13,25 +12,17 @@ from discord_bot import in_db, in_state, running
 from discord_scenes import CASES, Case
 from fakecord.bot import until
 from fakecord.server import FakeDiscord
-from pytest_django.fixtures import Settings
 
 from bot.discord.notices import Notice, text
 from bot.draining import Draining
-from sessions import finish, lifecycle
 from sessions.models import State, VoiceRequest
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("done_at_once"),
+]
 
 IN_A_CHANNEL = Case(is_room=False, record=True)
-
-
-@pytest.fixture(autouse=True)
-def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LOGS_DIR = tmp_path / "logs"
-    settings.SPOOL_DIR = tmp_path / "spool"
-    settings.TTS = "none"
-    # The worker's part, done at once.
-    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
 async def test_a_call_that_runs_finishes_and_who_asks_meanwhile_waits(

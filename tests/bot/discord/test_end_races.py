@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from pathlib import Path
 
 import discord_ends as ends
 import discord_races as races
@@ -18,20 +17,12 @@ from fakecord.server import FakeDiscord
 from pytest_django.fixtures import Settings
 from scene import eventually
 
-from sessions import finish, lifecycle
-from sessions.models import State
-
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("done_at_once"),
+]
 SEED = 20_261_121
 OFFSET_S = 0.05
-
-
-@pytest.fixture(autouse=True)
-def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LOGS_DIR = tmp_path / "logs"
-    settings.SPOOL_DIR = tmp_path / "spool"
-    settings.TTS = "none"
-    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
 def scenes_of(server: FakeDiscord) -> list[Scene]:

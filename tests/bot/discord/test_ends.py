@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import discord_ends as ends
 import discord_scenes as stage
@@ -20,10 +19,13 @@ from scene import eventually
 from bot.discord import conversation
 from bot.discord.guild.presence import MARK
 from bot.discord.notices import Notice, text
-from sessions import finish, lifecycle
+from sessions import finish
 from sessions.models import State, VoiceRequest
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("done_at_once"),
+]
 
 ANY_TIME = (
     ends.leave_command,
@@ -37,15 +39,6 @@ ANY_TIME = (
     ends.crash,
     ends.thrown_out,
 )
-
-
-@pytest.fixture(autouse=True)
-def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LOGS_DIR = tmp_path / "logs"
-    settings.SPOOL_DIR = tmp_path / "spool"
-    settings.TTS = "none"
-    # The worker's part, done at once.
-    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
 def scenes_of(

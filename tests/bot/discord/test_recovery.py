@@ -25,18 +25,13 @@ from bot.discord.guild import deeds
 from bot.discord.guild.presence import MARK
 from bot.discord.text import lines
 from bot.models import DiscordCall
-from sessions import finish, lifecycle, participants
+from sessions import lifecycle, participants
 from sessions.models import Source, State, VoiceRequest, VoiceSession
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LOGS_DIR = tmp_path / "logs"
-    settings.SPOOL_DIR = tmp_path / "spool"
-    settings.TTS = "none"
-    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("done_at_once"),
+]
 
 
 async def killed(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from discord_bot import in_db
@@ -24,22 +23,16 @@ from bot.discord.guild import deeds, presence, rooms, undo
 from bot.discord.notices import Notice, text
 from bot.discord.text import answer, mirror
 from bot.models import OptOut
-from sessions import events, finish, lifecycle
+from sessions import events
 from sessions.models import State, VoiceSession
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("done_at_once"),
+]
 
 PATIENCE_S = 1.5
 """Instead of what Discord gets in earnest."""
-
-
-@pytest.fixture(autouse=True)
-def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LOGS_DIR = tmp_path / "logs"
-    settings.SPOOL_DIR = tmp_path / "spool"
-    settings.TTS = "none"
-    # The worker's part, done at once.
-    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
 @pytest.fixture(autouse=True)

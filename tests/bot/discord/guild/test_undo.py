@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import discord_ends as ends
 import discord_scenes as stage
@@ -13,25 +12,17 @@ from discord_scenes import NICK, Case, Scene
 from fakecord import permissions
 from fakecord.server import FakeDiscord
 from fakecord.world import BOT
-from pytest_django.fixtures import Settings
 from scene import eventually
 
 from bot.discord.guild import deeds
 from bot.discord.guild.presence import MARK
 from bot.models import DiscordCall
-from sessions import finish, lifecycle
-from sessions.models import State
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("done_at_once"),
+]
 CALLED_IN = Case(is_room=False, record=True)
-
-
-@pytest.fixture(autouse=True)
-def _alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LOGS_DIR = tmp_path / "logs"
-    settings.SPOOL_DIR = tmp_path / "spool"
-    settings.TTS = "none"
-    monkeypatch.setattr(finish, "ring", lambda pk: lifecycle.advance(pk, State.READY))
 
 
 @pytest.fixture
