@@ -18,7 +18,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -139,11 +138,10 @@ def by_browser(rate: int, packets: list[bytes | None], home: str) -> None:
     recorded = Recorded(rate, home)
     capture = Capture(
         Track(1, uuid.uuid4(), 1, uuid.uuid4(), "Ada", rate=rate),
-        started_at=datetime.fromtimestamp(0, UTC),
+        zero_s=0.0,
         rate=rate,
         sinks=[recorded],
         clock=lambda: now,
-        wall=lambda: 0.0,
     )
     for packet in packets:
         now += 1 / PACKETS_S

@@ -19,7 +19,16 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from structlog.contextvars import bind_contextvars
 
-from sessions import access, audit, consent, participants, queries, rights, wire
+from sessions import (
+    access,
+    audit,
+    consent,
+    participants,
+    queries,
+    rights,
+    timezero,
+    wire,
+)
 from sessions.allowance import Allowance
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import cancel_and_wait, spawn
@@ -216,13 +225,12 @@ class AudioConsumer(SessionConsumer):
     ) -> Capture:
         """A capture that goes on where the stream's last one was, if it had one."""
         track = Track.of(session, person, rate=address.rate)
-        assert session.started_at is not None  # active sessions have a time zero
         origin, received = None, 0
         if address.stream:
             origin, received = _replace_older(person)
         return Capture(
             track,
-            started_at=session.started_at,
+            zero_s=timezero.of(session),
             rate=address.rate,
             sinks=open_sinks(track),
             origin=origin,

@@ -150,6 +150,26 @@ class VoiceSession(models.Model):
 ERASED = "erased:"
 
 
+class TimeZero(models.Model):
+    """Where a session's time zero lies on one host's clock that is never set."""
+
+    session = models.ForeignKey(VoiceSession, on_delete=models.CASCADE)
+    # Of the host: another one after each boot.
+    boot = models.CharField(max_length=64)
+    # Seconds after that boot; below zero for whoever booted later.
+    uptime_s = models.FloatField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="one_time_zero_a_boot", fields=["session", "boot"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"time zero of session {self.session_id}"
+
+
 class Participant(models.Model):
     """One person in one session; the newest of their connections holds them."""
 

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
-from sessions import events
+from sessions import events, timezero
 from sessions.consent import OptedOutError
 from sessions.errors import SessionEndedError, VoiceError
 from sessions.models import (
@@ -127,6 +127,7 @@ def join(
             Participant.objects.filter(pk=person.pk).update(user_id=user_id)
         _note_consent(person, consent_to)
         _hold(person, connection)
+        timezero.settle(session)
     log.info("participant.joined", session=session_id, participant=person.pk)
     return person
 

@@ -186,15 +186,12 @@ def victim(tell: Callable[[int], None], *, pace_s: float = 0.001) -> None:
         now = 500.0
         recorder = record(track)
         assert recorder is not None
-        assert session.started_at is not None
-        zero = session.started_at.timestamp()
         capture = Capture(
             track,
-            started_at=session.started_at,
+            zero_s=499.0,
             rate=RATE,
             sinks=[recorder],
             clock=lambda: now,
-            wall=lambda: zero + 1.0,
         )
         sound = said()
         due = time.monotonic()

@@ -56,11 +56,10 @@ class Speaker:
         assert recorder is not None
         self.capture = Capture(
             track,
-            started_at=NOON,
+            zero_s=499.0,
             rate=RATE,
             sinks=[recorder],
             clock=lambda: self._now,
-            wall=lambda: NOON.timestamp() + 1.0,
         )
 
     def says(self, at: int) -> None:

@@ -20,7 +20,7 @@ import structlog
 from channels.db import database_sync_to_async
 from structlog.contextvars import bind_contextvars
 
-from sessions import participants
+from sessions import participants, timezero
 from sessions.audio.frames import TIMELINE_RATE
 from sessions.background import spawn
 from sessions.capture.packets import PacketCapture
@@ -171,11 +171,10 @@ class DiscordTracks:
         )
 
     def _hold(self, speaker: _Speaker, person: Participant) -> Held[PacketCapture]:
-        assert self._session.started_at is not None  # active sessions have a time zero
         track = Track.of(self._session, person, rate=TIMELINE_RATE)
         capture = PacketCapture(
             track,
-            started_at=self._session.started_at,
+            zero_s=timezero.of(self._session),
             sinks=open_sinks(track),
             read_to=partial(self._read_to, speaker),
         )

@@ -28,7 +28,7 @@ from bot.voice.calllog import CallLog
 from bot.voice.mouth import Block, LineMouth
 from bot.voice.responder import port
 from bot.voice.turns import Turns
-from sessions import events, finish, participants
+from sessions import events, finish, participants, timezero
 from sessions.background import Work, cancel_and_wait, spawn
 from sessions.capture.registry import Stop, registry
 from sessions.errors import VoiceError
@@ -107,7 +107,6 @@ class Conversation:
         *,
         talking: Talking,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.uuid = answered.call.uuid
@@ -119,7 +118,7 @@ class Conversation:
         self._tracks = answered.tracks
         self._read_to = answered.read_to
         self._talking = talking
-        self._clock, self._wall, self._sleep = clock, wall, sleep
+        self._clock, self._sleep = clock, sleep
         self._log = CallLog(self._session.pk)
         self._mouth = LineMouth(
             line,
@@ -431,9 +430,7 @@ class Conversation:
 
     def _at_ms(self) -> int:
         """Where the session's timeline stands now."""
-        assert self._session.started_at is not None  # active sessions have it
-        into_s = self._wall() - self._session.started_at.timestamp()
-        return max(round(into_s * 1000), 0)
+        return max(round(timezero.into_s(self._session) * 1000), 0)
 
 
 def _for_responder(turns: tuple[Turn, ...]) -> port.History:

@@ -14,7 +14,7 @@ from channels.db import database_sync_to_async
 
 from bot.phone.inbound import Inbound, track_rate
 from bot.voice.owntrack import OwnTrack, Stopped
-from sessions import participants
+from sessions import participants, timezero
 from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, registry
@@ -155,12 +155,11 @@ class CallTracks:
         self._held.capture.offer(b"".join(pieces), waited_s=waited_s)
 
     def _hold_caller(self, rate: int) -> Held[Capture]:
-        assert self._session.started_at is not None  # active sessions have a time zero
         assert self._stopped is not None  # nothing is heard before `tell`
         track = Track.of(self._session, self.person(Side.CALLER), rate=rate)
         capture = Capture(
             track,
-            started_at=self._session.started_at,
+            zero_s=timezero.of(self._session),
             rate=rate,
             sinks=open_sinks(track),
             away_s=attention().away_s,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
 
-from sessions import participants
+from sessions import participants, timezero
 from sessions.background import spawn
 from sessions.capture.attention import attention
 from sessions.capture.capture import Capture
@@ -53,13 +53,12 @@ class OwnTrack:
     def open(self, rate: int, *, stopped: Stopped) -> Capture:
         """A track at `rate`; one that was open is closed. `stopped` is told when the
         session ends."""
-        assert self._session.started_at is not None  # active sessions have a time zero
         track = Track.of(self._session, self.person, rate=rate)
         recorder = record(track)
         sinks: list[Sink] = [recorder] if recorder else []
         capture = Capture(
             track,
-            started_at=self._session.started_at,
+            zero_s=timezero.of(self._session),
             rate=rate,
             sinks=sinks,
             away_s=attention().away_s,

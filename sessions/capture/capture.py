@@ -18,8 +18,6 @@ from sessions.audio.frames import TIMELINE_RATE, Frame
 from sessions.capture.audience import Audience
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sessions.capture.sinks import Sink, Track
     from sessions.participants import Losses
 
@@ -31,24 +29,23 @@ class Capture:
         self,
         track: Track,
         *,
-        started_at: datetime,
+        zero_s: float,
         rate: int,
         sinks: list[Sink],
         origin: int | None = None,
         received: int = 0,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
         away_s: Callable[[float], float] = lambda since: 0.0,
         is_ours: bool = False,
     ) -> None:
-        """`is_ours`: it is sent from here, at our own pace; its count is the time."""
+        """`zero_s`: what the clock said at the session's time zero. `is_ours`: it is
+        sent from here, at our own pace; its count is the time."""
         self.track = track
         self.rate = rate
         self.heard_at = clock()
         self._clock = clock
         self._away_s = away_s
-        # Wall time is read once: it may step, and a track's clock must not.
-        self._zero = clock() - (wall() - started_at.timestamp())
+        self._zero = zero_s
         self._audience = Audience(track, sinks)
         self._timeline: TrackClock | CountClock = (
             CountClock() if is_ours else TrackClock(origin=origin, received=received)

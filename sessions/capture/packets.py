@@ -24,8 +24,6 @@ from sessions.audio.unwrap import RtpPacket
 from sessions.capture.audience import Audience
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from numpy.typing import NDArray
 
     from sessions.capture.sinks import Sink, Track
@@ -48,14 +46,14 @@ class PacketCapture:
         self,
         track: Track,
         *,
-        started_at: datetime,
+        zero_s: float,
         sinks: list[Sink],
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
         read_to: Callable[[], float] | None = None,
     ) -> None:
-        """`read_to`: what came before this time of the clock has been offered. Where
-        packets wait for their turn it lies back; else it is now."""
+        """`zero_s`: what the clock said at the session's time zero. `read_to`: what
+        came before this time of the clock has been offered. Where packets wait for
+        their turn it lies back; else it is now."""
         self.track = track
         self.heard_at = clock()
         self.received = self.damaged = 0
@@ -63,8 +61,7 @@ class PacketCapture:
         self.halted = False
         self._clock = clock
         self._read_to = read_to or clock
-        # Wall time is read once: it may step, and a track's clock must not.
-        self._zero = clock() - (wall() - started_at.timestamp())
+        self._zero = zero_s
         self._audience = Audience(track, sinks)
         self._order, self._timeline = ReorderBuffer(), RtpClock()
         self._decoder = OpusDecoder()

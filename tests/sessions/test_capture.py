@@ -24,11 +24,10 @@ class Scene:
         self.listeners = listeners or (Listener(),)
         self.capture = Capture(
             a_track(),
-            started_at=BEGAN,
+            zero_s=490.0,
             rate=rate,
             sinks=list(self.listeners),
             clock=self.clock,
-            wall=lambda: BEGAN.timestamp() + 10.0,
             **how,
         )
 

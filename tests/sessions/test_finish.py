@@ -10,7 +10,7 @@ from channels.db import database_sync_to_async
 from pytest_django.fixtures import Settings
 from scene import Listener, a_session, an_open_session
 
-from sessions import events, finish, participants, reaper
+from sessions import events, finish, participants, reaper, timezero
 from sessions.capture.capture import Capture
 from sessions.capture.registry import Held, Host, Stop, registry
 from sessions.capture.sinks import Track
@@ -38,10 +38,7 @@ async def a_capture(
         session.pk, key=key, name=key, connection=key
     )
     track = Track(session.pk, session.public_id, person.pk, person.public_id, key)
-    assert session.started_at is not None
-    capture = Capture(
-        track, started_at=session.started_at, rate=16_000, sinks=[listener]
-    )
+    capture = Capture(track, zero_s=timezero.of(session), rate=16_000, sinks=[listener])
 
     async def stop(why: Stop) -> None:
         await capture.close()

@@ -26,10 +26,9 @@ class Scene:
         self.listener = Listener()
         self.capture = PacketCapture(
             a_track(),
-            started_at=BEGAN,
+            zero_s=490.0,
             sinks=[self.listener],
             clock=self.clock,
-            wall=lambda: BEGAN.timestamp() + 10.0,
         )
         self.sequence, self.timestamp = 65_530, 2**32 - 5 * TICKS
 
@@ -149,10 +148,9 @@ def test_what_is_late_only_in_being_read_is_waited_for() -> None:
     read_to = 0.0
     scene.capture = PacketCapture(
         a_track(),
-        started_at=BEGAN,
+        zero_s=490.0,
         sinks=[scene.listener],
         clock=scene.clock,
-        wall=lambda: BEGAN.timestamp() + 10.0,
         read_to=lambda: read_to,
     )
     packets = encoded(babble(SECOND))

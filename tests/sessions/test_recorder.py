@@ -61,17 +61,14 @@ class Speaker:
             recorded=session.record,
         )
         kept = record(track)
-        assert session.started_at is not None
-        zero = session.started_at.timestamp()
         self.recorder = kept
         self.clock = Clock(now=500.0)
         self.capture = Capture(
             track,
-            started_at=session.started_at,
+            zero_s=497.0,
             rate=16_000,
             sinks=[kept] if kept else [],
             clock=self.clock,
-            wall=lambda: zero + 3.0,
         )
 
     def says(self, pcm: NDArray[np.int16]) -> None:

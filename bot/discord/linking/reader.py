@@ -92,6 +92,7 @@ class SocketReader:
         self._reading = reading
         self._listeners: tuple[Listener, ...] = ()
         self._socket: socket.socket | None = None
+        self._arrivals = arrival.Arrivals()
         self._is_ended = self._is_busy = False
 
     def start(self) -> None:
@@ -133,7 +134,7 @@ class SocketReader:
             for _ in range(AT_ONCE):
                 if (sock := self._socket) is None:
                     return
-                data, self.came_s = arrival.receive(sock)
+                data, self.came_s = self._arrivals.receive(sock)
                 self._hand_on(data)
         except OSError:
             pass  # that was all; or it was closed just now

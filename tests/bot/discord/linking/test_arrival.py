@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.discord.linking import arrival
+from bot.discord.linking.arrival import Arrivals
 
 CAME_S, NOW_S = 500.0, 1_000.0
 LATE_S = 5.0
@@ -36,11 +37,9 @@ def test_what_is_read_late_came_when_it_came(
     far.send(b"one")
     after_s = time.monotonic()
     assert arrival.IS_STAMPED, "only Linux tells"
-    data, came_s = arrival.receive(
-        near,
-        clock=lambda: time.monotonic() + LATE_S,
-        wall=lambda: time.time() + LATE_S,
-    )
+    data, came_s = Arrivals(
+        clock=lambda: time.monotonic() + LATE_S, wall=lambda: time.time() + LATE_S
+    ).receive(near)
     assert data == b"one"
     assert before_s - 0.001 <= came_s <= after_s + 0.01
 
@@ -48,7 +47,7 @@ def test_what_is_read_late_came_when_it_came(
 def test_an_empty_socket_says_so(pair: tuple[socket.socket, socket.socket]) -> None:
     near, _ = pair
     with pytest.raises(BlockingIOError):
-        arrival.receive(near)
+        Arrivals().receive(near)
 
 
 class Told:
@@ -80,5 +79,53 @@ def stamped(at_s: float) -> tuple[int, int, bytes]:
 )
 def test_a_stamp_counts_where_it_can_be_true(notes: Any, came_s: float) -> None:
     told: Any = Told(*notes)
-    found = arrival.receive(told, clock=lambda: NOW_S, wall=lambda: CAME_S)
+    found = Arrivals(clock=lambda: NOW_S, wall=lambda: CAME_S).receive(told)
     assert found == (b"one", pytest.approx(came_s))
+
+
+class Clocks:
+    """One that is never set, and the time of day."""
+
+    def __init__(self) -> None:
+        self.now_s, self.apart_s = NOW_S, CAME_S - NOW_S
+
+    def wall(self) -> float:
+        return self.now_s + self.apart_s
+
+    def clock(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize("step_s", [2.5, -2.5, 0.02])
+def test_what_waited_while_the_clock_was_set_came_when_it_was_read(
+    step_s: float,
+) -> None:
+    clocks = Clocks()
+    arrivals = Arrivals(clock=clocks.clock, wall=clocks.wall)
+    told: Any = Told(stamped(clocks.wall()))  # two of them wait
+    clocks.apart_s += step_s
+    clocks.now_s += 0.005
+    for _ in range(2):
+        assert arrivals.receive(told)[1] == clocks.now_s
+    clocks.now_s += 1.0
+    told.notes = [stamped(clocks.wall() - 0.5)]
+    assert arrivals.receive(told)[1] == clocks.now_s, "there may be more of them"
+    clocks.now_s += 10.0
+    told.notes = [stamped(clocks.wall() - 0.5)]
+    assert arrivals.receive(told)[1] == pytest.approx(clocks.now_s - 0.5)
+
+
+def test_a_thread_that_lost_the_processor_has_not_seen_a_clock_set() -> None:
+    clocks = Clocks()
+    rests = iter([0.0, 0.0, 0.0, 0.02, 0.0, 0.0, 0.0])
+
+    def wall() -> float:
+        told_s = clocks.wall()
+        clocks.now_s += next(rests)  # until it reads the other clock
+        return told_s
+
+    arrivals = Arrivals(clock=clocks.clock, wall=wall)
+    for _ in range(4):
+        told: Any = Told(stamped(clocks.wall() - 0.25))
+        expected_s = clocks.now_s - 0.25
+        assert arrivals.receive(told)[1] == pytest.approx(expected_s, abs=0.03)

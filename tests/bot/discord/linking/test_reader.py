@@ -192,11 +192,11 @@ def test_a_listener_is_told_when_it_came(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = partial(  # five seconds later nobody had read it
-        arrival.receive,
+        arrival.Arrivals,
         clock=lambda: time.monotonic() + 5,
         wall=lambda: time.time() + 5,
     )
-    monkeypatch.setattr(arrival, "receive", late)
+    monkeypatch.setattr(arrival, "Arrivals", late)
     pair, came_s = line.pair(), queue.Queue[float]()
     near, far = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     for one in (pair.socket, pair.far):
