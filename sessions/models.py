@@ -154,8 +154,8 @@ class TimeZero(models.Model):
     """Where a session's time zero lies on one host's clock that is never set."""
 
     session = models.ForeignKey(VoiceSession, on_delete=models.CASCADE)
-    # Of the host: another one after each boot.
-    boot = models.CharField(max_length=64)
+    # The host and its boot: there is another one after each.
+    boot = models.CharField(max_length=80)
     # Seconds after that boot; below zero for whoever booted later.
     uptime_s = models.FloatField()
 

@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from sessions import hosts
 from sessions.models import TimeZero, VoiceSession
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""random(4): another one after each boot, the same for all containers of a host."""
+"""random(4): another one after each boot, the same for all containers of a machine."""
 REMEMBERED = 4096
 """Sessions; who is forgotten is looked up when the next one joins."""
 
@@ -34,9 +35,10 @@ def uptime_s() -> float:
 
 @cache
 def boot() -> str:
-    """This boot of this host; where nobody tells, this process."""
+    """This boot of this host; where nobody tells, this process. Machines made from one
+    snapshot tell the same, but they are different hosts."""
     try:
-        return BOOT_ID.read_text().strip()
+        return f"{hosts.here()} {BOOT_ID.read_text().strip()}"
     except OSError:
         return str(uuid4())
 
@@ -56,8 +58,8 @@ def settle(
         defaults={"uptime_s": uptime() - (wall() - session.started_at.timestamp())},
     )
     _zeros[session.public_id] = note.uptime_s
-    while len(_zeros) > REMEMBERED:
-        del _zeros[next(iter(_zeros))]
+    for oldest in list(_zeros)[:-REMEMBERED]:
+        _zeros.pop(oldest, None)
 
 
 def into_s(

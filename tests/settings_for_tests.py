@@ -24,3 +24,6 @@ os.environ["API_CHANGES_PER_MINUTE"] = "0"
 atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
 
 from voiceproject.settings import *  # noqa: E402, F403
+
+# A password's hash is slow on purpose; tests ask for hundreds of them.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             name='TimeZero',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('boot', models.CharField(max_length=64)),
+                ('boot', models.CharField(max_length=80)),
                 ('uptime_s', models.FloatField()),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='voice_sessions.voicesession')),
             ],
