@@ -185,6 +185,19 @@ def test_what_is_quiet_at_its_end_goes_with_what_is_before_it() -> None:
     assert (apart[20:] == len(late)).all()
 
 
+@pytest.mark.parametrize(("level", "is_there"), [(4_000, True), (0, False)])
+def test_the_first_packet_behind_a_loss_sounds_otherwise(
+    level: int, is_there: bool
+) -> None:
+    random, size, count = np.random.default_rng(1), 960, 40
+    truth = random.normal(0, 3000, count * size).astype(np.int16)
+    sound = truth.copy()
+    sound[:size] = random.normal(0, level, size)
+    found = places_of(truth, sound, 0.0, size=size)
+    assert not np.isnan(found[1:]).any()
+    assert np.isnan(found[0]) != is_there
+
+
 def test_the_last_samples_may_stand_alone(track: Track) -> None:
     """A page that came back sends on from where it was: by no frame."""
     pcm = track.script.pcm

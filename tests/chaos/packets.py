@@ -21,14 +21,29 @@ LOUD = 200.0
 
 def places_of(truth: Pcm, sound: Pcm, near: float, *, size: int) -> NDArray[np.float64]:
     """Where in `sound` each packet of `size` samples begins that was decoded to
-    `truth`, whose first one was due `near`; NaN where it is not. After an interruption
-    what follows is looked for by itself. A quiet packet is like any other: it stands
-    beside the one before it, else beside the one behind."""
+    `truth`, a phrase whose first one was due `near`; NaN where it is not. A decoder
+    that has missed what was before makes something else of the first loud one: it is
+    there if just before the second anything sounds."""
+    found = _looked_for(truth, sound, near, size=size)
+    loud = np.flatnonzero(_is_loud(truth, size))[:2]
+    if len(loud) == 2 and np.isnan(found[loud[0]]) and not np.isnan(found[loud[1]]):
+        begin = int(found[loud[1]]) - (loud[1] - loud[0]) * size
+        if begin >= 0 and _rms(sound[begin : begin + size]) >= LOUD:
+            found[loud[0]] = begin
+    return found
+
+
+def _looked_for(
+    truth: Pcm, sound: Pcm, near: float, *, size: int
+) -> NDArray[np.float64]:
+    """Each packet by its likeness. After an interruption what follows is looked for by
+    itself. A quiet packet is like any other: it stands beside the one before it, else
+    beside the one behind."""
     found = np.full(len(truth) // size, np.nan)
     begin = _begin_of(truth, sound, near)
     if begin is None:
         return found
-    is_loud = np.array([_rms(one) >= LOUD for one in truth.reshape(-1, size)])
+    is_loud = _is_loud(truth, size)
     for number in np.flatnonzero(is_loud):
         packet = truth[number * size :][:size]
         heard = sound[begin + number * size :][:size]
@@ -37,7 +52,8 @@ def places_of(truth: Pcm, sound: Pcm, near: float, *, size: int) -> NDArray[np.f
     for first, last in runs(np.isnan(found)):
         if SHORTEST <= last - first < len(found):
             part = truth[first * size : last * size]
-            found[first:last] = places_of(part, sound, begin + first * size, size=size)
+            near = begin + first * size
+            found[first:last] = _looked_for(part, sound, near, size=size)
     known = np.flatnonzero(~np.isnan(found))
     for number in np.flatnonzero(~is_loud & np.isnan(found)) if len(known) else ():
         beside = known[max(int(np.searchsorted(known, number)) - 1, 0)]
@@ -86,6 +102,10 @@ def best_place(window: NDArray[np.float32], truth: NDArray[np.int16]) -> int:
     spectrum = np.fft.rfft(window, size) * np.conj(np.fft.rfft(truth, size))
     match = np.fft.irfft(spectrum, size)[: len(window) - len(truth) + 1]
     return int(np.argmax(match))
+
+
+def _is_loud(truth: Pcm, size: int) -> NDArray[np.bool_]:
+    return np.array([_rms(one) >= LOUD for one in truth.reshape(-1, size)])
 
 
 def _rms(pcm: NDArray[np.int16]) -> float:
