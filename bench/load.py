@@ -63,8 +63,11 @@ SENT_LATE_MS, TRIES = 10.0, 3
 """A step in which who talks was this late (p99) is taken again."""
 SETTLE_S = 2.0
 """Of talk that does not count, once everybody is there."""
-PROFILE_S = 8.0
+PROFILE_S = 8
+"""py-spy takes whole seconds."""
 SOAK_LOOK_S = 10.0
+SAID_EVERY = 30
+"""Looks."""
 SLOPE_MB_H = 1.0
 LOOK_S = 2.0
 """Between two looks at the encoders."""
@@ -166,7 +169,8 @@ async def _conversed(process: Carrier, road: Road, beside: Beside) -> float:
     await road.talk()
     load = (process.cpu_s() - cpu_s) / (time.monotonic() - began)
     watching.cancel()
-    await asyncio.wait([watching])
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
     return load
 
 
@@ -243,7 +247,8 @@ def profile(kind: type[Road], tracks: int, **env: str) -> None:
             done = await asyncio.create_subprocess_exec(
                 found, *words[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            await done.wait()
+            if await done.wait():
+                raise RuntimeError("py-spy could not look")
 
         held(kind(tracks, SETTLE_S + 2 * PROFILE_S), record, **env)
         rows = Path(file.name).read_text().splitlines()
@@ -272,10 +277,14 @@ def soak(kind: type[Road], tracks: int, seconds: float, **env: str) -> bool:
     async def look(process: Carrier) -> None:
         while True:
             looks.append((time.monotonic(), process.memory_mb()))
+            if len(looks) % SAID_EVERY == 0:
+                minutes = (looks[-1][0] - looks[0][0]) / 60
+                print(f"  {minutes:.0f} min: {looks[-1][1]:.1f} MB", flush=True)
             await asyncio.sleep(SOAK_LOOK_S)
 
+    print(f"{kind.name}:", flush=True)
     found = held(kind(tracks, SETTLE_S + seconds), look, **env)
-    print(f"{kind.name}:\n  {found}")
+    print(f"  {found}")
     at, sizes = np.array(looks[len(looks) // 4 :]).T
     slope = 3600 * float(np.polyfit(at, sizes, 1)[0])
     print(
