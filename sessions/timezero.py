@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from django.db import transaction
+
 from sessions import hosts
 from sessions.models import TimeZero, VoiceSession
 
@@ -57,7 +59,11 @@ def settle(
         boot=boot(),
         defaults={"uptime_s": uptime() - (wall() - session.started_at.timestamp())},
     )
-    _zeros[session.public_id] = note.uptime_s
+    transaction.on_commit(lambda: _remember(session.public_id, note.uptime_s))
+
+
+def _remember(session: UUID, zero_s: float) -> None:
+    _zeros[session] = zero_s
     for oldest in list(_zeros)[:-REMEMBERED]:
         _zeros.pop(oldest, None)
 

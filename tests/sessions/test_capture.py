@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from scene import Clock, Listener, a_track
 
 from sessions.capture.capture import Capture
 
-BEGAN = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 FRAME = np.arange(320, dtype="<i2").tobytes()  # 20 ms at 16 kHz
 
 

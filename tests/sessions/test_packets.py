@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 from babble import babble
@@ -13,7 +11,6 @@ from structlog.testing import capture_logs
 
 from sessions.capture.packets import PacketCapture
 
-BEGAN = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 SECOND = 48_000
 TICKS = 960
 

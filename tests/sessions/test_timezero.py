@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.db import transaction
 from scene import an_open_session
 
 from sessions import participants, timezero
 from sessions.models import TimeZero, VoiceSession
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 STEP_S = 2.5
 
@@ -75,6 +76,16 @@ def test_a_process_that_begins_anew_goes_by_the_note(
     host.up_s += 5.0
     host.settles(session)
     assert host.into_s(session) == pytest.approx(15.0)
+    assert TimeZero.objects.count() == 1
+
+
+def test_a_note_that_was_not_kept_is_written_by_the_next(
+    session: VoiceSession, host: Host
+) -> None:
+    with transaction.atomic():
+        host.settles(session)
+        transaction.set_rollback(True)
+    host.settles(session)
     assert TimeZero.objects.count() == 1
 
 
