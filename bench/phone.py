@@ -47,7 +47,6 @@ from bench._echo import Bare, echoing, nobody_paces
 from bench._process import cpu_s
 from bench._telephones import generate, speech
 from sessions.audio.frames import TIMELINE_RATE
-from transcripts.vad import WINDOW
 
 TURNAROUND_MS = 20.0
 STEPS = {
@@ -164,21 +163,17 @@ async def serve_calls(port: int, *, talks: bool) -> None:
 
 
 def waiting_s() -> tuple[float, float]:
-    """The most sound of one track that waits to be encoded; and to be listened to. By
-    positions: to add up what waits would hold up what is measured."""
+    """The most sound of one track that waits to be encoded; and to be listened to."""
     from sessions.capture.desk import desk
     from transcripts import live
 
-    encoding, hearing = [0], [0]
+    encoding = [0]
     recorders: list[Any] = list(desk._workers)
     for inbox in (one._inbox for one in recorders):
         with contextlib.suppress(IndexError):  # emptied meanwhile, on its thread
             encoding.append(inbox[-1].end - inbox[0].position)
-    for one in list(live.room()._hearings):
-        with contextlib.suppress(IndexError):
-            judged = one.ear._position(one.ear._judged * WINDOW)
-            hearing.append(one.inbox[-1].end - judged)
-    return max(encoding) / TIMELINE_RATE, max(hearing) / TIMELINE_RATE
+    hearing = [one.behind_s for one in list(live.room()._hearings)]
+    return max(encoding) / TIMELINE_RATE, max(hearing, default=0.0)
 
 
 async def serve_greetings(port: int) -> None:

@@ -79,6 +79,11 @@ ENCODER_LAG = _gauge(
     "encoder_lag_seconds", "How long a round of the encoders took.", mode="livemax"
 )
 VAD_TIME = _counter("vad_seconds", "Time spent on voice detection.")
+VAD_BEHIND = _gauge(
+    "vad_behind_seconds",
+    "Sound of one track that nobody has listened to yet, at most.",
+    mode="livemax",
+)
 STT_TIME = _counter("stt_seconds", "Time spent on speech to text.")
 STT_AUDIO = _counter("stt_audio_seconds", "Sound that became text.")
 STT_FACTOR = _histogram(

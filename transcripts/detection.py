@@ -6,9 +6,7 @@ Runs on one thread, which owns the ears. A bad track costs itself, never the oth
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -16,7 +14,6 @@ import structlog
 from django.conf import settings
 
 from sessions import measures
-from sessions.audio.frames import Placed
 from transcripts.ear import Ear
 from transcripts.hearing import Found, Hearing
 from transcripts.speech import Endpointing
@@ -31,8 +28,8 @@ STEP_BUDGET_S = 0.05
 STALLED_S = 0.7
 """An utterance whose sound stops coming is ended this much after the usual silence."""
 PARTIAL_EVERY_S = 1.0
-PARTS_MAX = 50
-"""Of one sound: a second of packets."""
+AHEAD_S = 5.0
+"""An ear is given no more than this ahead of what is judged: the rest waits for it."""
 FAULTS_LOGGED = 5
 """Of one track: what fails at every frame would fill the log."""
 
@@ -57,18 +54,31 @@ class Detection:
         """Detect what is due; what was found, and whether there is more to do."""
         detector = self._choose().vad
         found: list[Found] = []
-        for hearing in hearings:
-            self._spared(hearing, self._take_in, hearing, now)
+        behind = [
+            hearing
+            for hearing in hearings
+            if self._spared(hearing, self._take_in, hearing, now)
+        ]
         began = self._clock()
         deadline = began + STEP_BUDGET_S
         more = hearings
         while more and self._clock() < deadline:
             more = self._round(detector, more, found)
         measures.VAD_TIME.inc(self._clock() - began)
-        if not more:
-            for hearing in hearings:
+        measures.VAD_BEHIND.set(max((one.behind_s for one in hearings), default=0.0))
+        if more:
+            return found, True
+        for hearing in hearings:
+            if hearing not in behind:
                 found += self._spared(hearing, self._look_after, hearing, now) or ()
-        return found, bool(more)
+        return found, bool(behind)
+
+    def wait(self, hearings: list[Hearing], now: float) -> tuple[list[Found], bool]:
+        """Detect nothing for now: what comes meanwhile need not lie in memory."""
+        for hearing in hearings:
+            self._spared(hearing, hearing.put_by)
+        measures.VAD_BEHIND.set(max((one.behind_s for one in hearings), default=0.0))
+        return [], False
 
     def _spared(
         self,
@@ -94,16 +104,21 @@ class Detection:
         if hearing.ended:
             hearing.ear.end()
 
-    def _take_in(self, hearing: Hearing, now: float) -> None:
+    def _take_in(self, hearing: Hearing, now: float) -> bool:
+        """Give the ear what came; whether some of it has to wait."""
         ending = hearing.ending  # read before the inbox: what came before it counts
         hearing.rests = False
-        if hearing.inbox:
+        if hearing.waits:
             hearing.heard_at = now
-        while hearing.inbox:
-            hearing.ear.add(_next_of(hearing.inbox))
-        if ending and not hearing.ended:
+        while hearing.ear.waiting_s < AHEAD_S:
+            if (sound := hearing.take()) is None:
+                break
+            hearing.ear.add(sound)
+        hearing.put_by()
+        if ending and not hearing.ended and not hearing.waits:
             hearing.ended = True
             hearing.ear.end()
+        return hearing.ear.waiting_s >= AHEAD_S
 
     def _round(
         self, detector: Vad, hearings: list[Hearing], found: list[Found]
@@ -123,6 +138,8 @@ class Detection:
         ear = hearing.ear
         while (window := ear.window()) is None and ear.jumping:
             cut = ear.settle()
+            if ear.closed:
+                hearing.drop()
             if cut or ear.closed:
                 found.append(Found(hearing, cut, closed=ear.closed))
         return window
@@ -160,20 +177,6 @@ class Detection:
             hearing.rev += 1
             return [Found(hearing, partial=ear.so_far())]
         return []
-
-
-def _next_of(inbox: deque[Placed]) -> Placed:
-    """The next sound, with what goes on from it: to resample each packet of 20 ms by
-    itself is a third of all detection."""
-    first = inbox.popleft()
-    parts, end = [first.pcm], first.end
-    while inbox and len(parts) < PARTS_MAX:
-        following = inbox[0]
-        if (following.position, following.rate) != (end, first.rate):
-            break
-        parts.append(inbox.popleft().pcm)
-        end = following.end
-    return replace(first, pcm=np.concatenate(parts)) if len(parts) > 1 else first
 
 
 def new_ear() -> Ear:

@@ -80,6 +80,12 @@ class Ear:
         return (self._judged - start) * WINDOW / RATE if start is not None else 0.0
 
     @property
+    def waiting_s(self) -> float:
+        """How much of what it was given is not judged yet, in seconds."""
+        sound = [len(one) for one in self._coming if not isinstance(one, _Jump)]
+        return sum(sound) / RATE
+
+    @property
     def settled(self) -> int:
         """The position before which no sound can belong to an utterance to come."""
         start = self._endpointer.start

@@ -32,6 +32,9 @@ TICK_S = 0.032
 IDLE_TICK_S = 0.1
 REPORT_EVERY_S = 1.5
 AFTER_FAULT_S = 0.1
+UNWRITTEN_MAX = 200
+"""While so much that was found is not written down, because the database is away or
+slow, nothing more is looked for: sound can wait on the disk, what was found cannot."""
 
 
 Watcher = Callable[[float], None]
@@ -104,7 +107,8 @@ class Room:
         due = [hearing for hearing in self._hearings if hearing.is_due]
         if not due:
             return False
-        loop, step = asyncio.get_running_loop(), self._detection.step
+        detection, loop = self._detection, asyncio.get_running_loop()
+        step = detection.step if self._unwritten < UNWRITTEN_MAX else detection.wait
         try:
             found_now, more = await loop.run_in_executor(
                 self._thread, step, due, self._clock()

@@ -19,12 +19,15 @@ def cuts(track: Track, sound: Iterable[Placed]) -> Iterator[Cut]:
     """The utterances on a track, in order; `sound` is what was placed on it."""
     detection = Detection(vad.state, asks=lambda: False)
     hearing = Hearing(track, new_ear(), wake=lambda: None)
-    for number, placed in enumerate(sound, 1):
-        hearing.inbox.append(placed)
-        if number % AT_ONCE == 0:
-            yield from _found(detection, hearing)
-    hearing.ending = True
-    yield from _found(detection, hearing)
+    try:
+        for number, placed in enumerate(sound, 1):
+            hearing.hear(placed)
+            if number % AT_ONCE == 0:
+                yield from _found(detection, hearing)
+        hearing.ending = True
+        yield from _found(detection, hearing)
+    finally:
+        hearing.drop()
 
 
 def _found(detection: Detection, hearing: Hearing) -> Iterator[Cut]:

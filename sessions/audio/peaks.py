@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,22 @@ _DAT_HEADER = struct.Struct("<iIiiIi")
 channels."""
 
 
+@dataclass(slots=True)
+class _Open:
+    """The pair that the next piece may go on with."""
+
+    number: int
+    least: int
+    most: int
+    samples: int
+
+    def closed(self) -> tuple[int, int]:
+        """As it is if nothing more comes: what is missing of it is silence."""
+        if self.samples < PIXEL:
+            return min(self.least, 0), max(self.most, 0)
+        return self.least, self.most
+
+
 class PeakMeter:
     """The waveform of one track. Pieces come in order; between them is silence: pairs
     are those of the whole, laid out with zeros."""
@@ -31,7 +48,8 @@ class PeakMeter:
     def __init__(self, start: int = 0) -> None:
         """`start`: the position (samples at 48 kHz) where the first pair begins."""
         self._start = self._end = start
-        self._pairs: dict[int, tuple[int, int, int]] = {}  # least, most, samples
+        self._found: list[tuple[int, NDArray[np.int8]]] = []  # pairs from a number on
+        self._open: _Open | None = None
         self._taken = 0
 
     def add(self, position: int, pcm: NDArray[np.int16]) -> None:
@@ -43,15 +61,22 @@ class PeakMeter:
         pixel, inside = divmod(position - self._start, PIXEL)
         starts = np.arange(-inside, len(pcm), PIXEL)
         starts[0] = 0
-        samples = np.diff(starts, append=len(pcm))
         least = np.minimum.reduceat(pcm, starts) >> 8
         most = np.maximum.reduceat(pcm, starts) >> 8
-        found = zip(least.tolist(), most.tolist(), samples.tolist(), strict=True)
-        for number, (low, high, known) in enumerate(found, pixel):
-            if before := self._pairs.get(number):
-                low, high = min(before[0], low), max(before[1], high)
-                known += before[2]
-            self._pairs[number] = (low, high, known)
+        samples = len(pcm) - int(starts[-1])
+        if (before := self._open) is not None and before.number == pixel:
+            least[0] = min(before.least, least[0])
+            most[0] = max(before.most, most[0])
+            inside -= before.samples
+            samples += before.samples if len(starts) == 1 else 0
+        else:
+            self._close()
+        last = pixel + len(starts) - 1
+        self._open = _Open(last, int(least[-1]), int(most[-1]), samples)
+        pairs = np.stack([least, most], axis=1).astype(np.int8)[:-1]
+        if inside and len(pairs):  # what is missing of the first is silence
+            pairs[0] = min(pairs[0, 0], 0), max(pairs[0, 1], 0)
+        self._found.append((pixel, pairs))
         self._end = position + len(pcm)
 
     def peaks(self, until: int | None = None) -> NDArray[np.int8]:
@@ -61,14 +86,23 @@ class PeakMeter:
             until = self._start - (self._start - self._end) // PIXEL * PIXEL
         self._end = max(self._end, until)
         last = max(self._taken, (until - self._start) // PIXEL)
+        if self._open is not None and self._open.number < last:
+            self._close()
         found = np.zeros((last - self._taken, 2), np.int8)
-        for pixel in [pixel for pixel in self._pairs if pixel < last]:
-            low, high, known = self._pairs.pop(pixel)
-            if known < PIXEL:
-                low, high = min(low, 0), max(high, 0)
-            found[pixel - self._taken] = low, high
-        self._taken = last
+        later = []
+        for number, pairs in self._found:
+            kept = pairs[: max(last - number, 0)]
+            found[number - self._taken :][: len(kept)] = kept
+            if len(kept) < len(pairs):
+                later.append((number + len(kept), pairs[len(kept) :]))
+        self._found, self._taken = later, last
         return found
+
+    def _close(self) -> None:
+        if self._open is not None:
+            pair = np.array([self._open.closed()], np.int8)
+            self._found.append((self._open.number, pair))
+            self._open = None
 
 
 def as_json(peaks: NDArray[np.int8]) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import soxr
 from numpy.typing import NDArray
+from scene import a_track
 
+from sessions import measures
 from sessions.audio.frames import Placed
-from transcripts.detection import Detection, new_ear
-from transcripts.hearing import Hearing
+from transcripts.detection import STEP_BUDGET_S, Detection, new_ear
+from transcripts.hearing import HELD_S, Hearing
+from transcripts.shelf import Shelf
 from transcripts.vad import Floats, VadChoice, VadState
 
 PACKET = 960
@@ -35,7 +39,7 @@ def tone(samples: int) -> NDArray[np.int16]:
 
 
 def judged(packets: list[Placed], *, at_once: bool) -> NDArray[np.float32]:
-    """What the detector is given of them."""
+    """What the detector is given of them, which come together or one by one."""
     notes = Notes()
     detection = Detection(lambda: VadChoice(cast("Any", notes)), clock=lambda: 0.0)
     hearing = Hearing(cast("Any", None), new_ear(), wake=lambda: None)
@@ -43,7 +47,8 @@ def judged(packets: list[Placed], *, at_once: bool) -> NDArray[np.float32]:
         hearing.hear(packet)
         if not at_once:
             detection.step([hearing], 0.0)
-    detection.step([hearing], 0.0)
+    while detection.step([hearing], 0.0)[1]:
+        pass
     return np.concatenate(notes.windows)
 
 
@@ -87,3 +92,77 @@ def test_together_it_sounds_as_packet_by_packet(
     assert np.abs(together - alone).max() < 1e-3
     assert each >= 200
     assert len(resamplings) - each <= 8
+
+
+class Slow(Notes):
+    """A machine that judges a window of each track in a step, and no more."""
+
+    now = 0.0
+
+    def __call__(self, windows: Floats, states: list[VadState]) -> Floats:
+        self.now += STEP_BUDGET_S
+        return super().__call__(windows, states)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["", "on a full disk"])
+def test_where_more_is_said_than_is_heard_memory_stays_and_nothing_is_missing(
+    full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if full:
+        monkeypatch.setattr(Shelf, "put", no_room)
+    slow = Slow()
+    detection = Detection(lambda: VadChoice(cast("Any", slow)), clock=lambda: slow.now)
+    hearing = Hearing(cast("Any", None), new_ear(), wake=lambda: None)
+    sound, held, behind = packets(tone(2_000 * PACKET)), [], []
+    for at in range(0, len(sound), 10):
+        for packet in sound[at : at + 10]:
+            hearing.hear(packet)
+        assert detection.step([hearing], 0.0)[1]
+        held.append(sum(len(one.pcm) for one in hearing._inbox) / 48_000)
+        behind.append(hearing.behind_s)
+    assert behind[-1] == pytest.approx(40 - 200 * 512 / 16_000, abs=0.1)
+    assert measured("parley_vad_behind_seconds") == pytest.approx(behind[-1], abs=0.1)
+    if full:
+        assert max(held) > 2 * HELD_S
+        monkeypatch.undo()
+    else:
+        assert max(held) <= HELD_S
+    hearing.ending = True
+    while detection.step([hearing], 0.0)[1]:
+        pass
+    assert hearing.ear.closed
+    assert not hearing.waits
+    assert measured("parley_vad_behind_seconds") < 0.1
+    alone = judged(packets(tone(2_000 * PACKET)), at_once=True)
+    found = np.concatenate(slow.windows)[: len(alone)]
+    assert np.abs(found - alone).max() < 1e-3
+
+
+def no_room(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+def measured(name: str) -> float:
+    rows = measures.told().decode().splitlines()
+    (found,) = [row for row in rows if row.startswith(f"{name} ")]
+    return float(found.split()[-1])
+
+
+def test_what_waits_on_the_disk_is_lost_alone_if_it_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes = Notes()
+    detection = Detection(lambda: VadChoice(cast("Any", notes)), clock=lambda: 0.0)
+    hearing = Hearing(a_track(), new_ear(), wake=lambda: None)
+    for packet in packets(tone(1_000 * PACKET)):
+        hearing.hear(packet)
+    hearing.put_by()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pread", no_room)
+        detection.step([hearing], 0.0)
+    assert hearing.faults == 1
+    assert not hearing.waits
+    assert hearing.behind_s == 0
+    hearing.hear(Placed(2_000 * PACKET, tone(100 * PACKET), 48_000))
+    detection.step([hearing], 0.0)
+    assert len(notes.windows) == 100 * PACKET // 3 // 512

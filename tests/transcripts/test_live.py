@@ -13,7 +13,7 @@ from speech import voices
 
 from sessions.audio.frames import Placed
 from sessions.capture.sinks import Track
-from transcripts import scribe, status, vad
+from transcripts import live, scribe, status, vad
 from transcripts.live import Room
 from transcripts.partials import PartialRequest
 from transcripts.status import SpeechStatus
@@ -149,6 +149,35 @@ async def test_a_database_that_is_away_for_a_while_costs_no_line(
     assert hearing.settled() == 0  # not safe before it is a row
     await hearing.close()
     assert len(kept) == 1
+
+
+async def test_a_database_that_is_away_for_long_costs_no_line_and_no_memory(
+    room: Room, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Spoken] = []
+    is_back = asyncio.Event()
+
+    def record(spoken: Spoken) -> None:
+        if not is_back.is_set():
+            raise OperationalError("the server has gone away")
+        kept.append(spoken)
+
+    monkeypatch.setattr(scribe, "RETRY_S", (0.05,))
+    monkeypatch.setattr(scribe.utterances, "record", record)
+    monkeypatch.setattr(live, "UNWRITTEN_MAX", 3)
+    hearing = room.open(track)
+    phrase = np.concatenate([tone(0.5), quiet(1.5)])
+    for number in range(30):
+        hearing.hear(Placed(number * len(phrase) * 3, phrase, RATE))
+        if number == 4:  # what is found in one step is found
+            await eventually(lambda: len(hearing.on_their_way) >= 3)
+    await eventually(lambda: hearing._shelf)
+    assert len(hearing.on_their_way) <= 5
+    assert not hearing._inbox
+    assert hearing.behind_s > 40
+    is_back.set()
+    await hearing.close()
+    assert [round(one.start / 96_000) for one in kept] == list(range(30))
 
 
 async def test_one_bad_track_does_not_cost_the_others_their_words(
