@@ -1,6 +1,6 @@
 """Who talks in the load of one process, by each of the three roads.
 
-The process is the real one and has the first core; who talks has the others. What is
+The process is the real one and has a core; who talks has the others. What is
 sent is made ready before: sending costs the one that measures little, and how late it
 was itself is kept.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -39,19 +40,22 @@ RATE = 8_000
 
 
 class Carrier(Process):
-    """A process that carries tracks on the first core, and counts."""
+    """A process that carries tracks on a core of its own, and counts."""
+
+    core = 0
 
     def __init__(self, name: str, **env: str) -> None:
-        super().__init__(name, core=0, METRICS_TOKEN="bench", **env)
+        super().__init__(name, core=self.core, METRICS_TOKEN="bench", **env)
 
-    def encoders_s(self) -> float:
-        """What the last round of the encoders took."""
+    def told(self) -> Counter[str]:
+        """The numbers of `/metrics`, of all sources together."""
         found = MultiProcessCollector(
             CollectorRegistry(), path=str(self.folder / "metrics")
         )
-        rows = [row for one in found.collect() for row in one.samples]
-        name = "parley_encoder_lag_seconds"
-        return max((row.value for row in rows if row.name == name), default=0.0)
+        numbers: Counter[str] = Counter()
+        for row in (row for one in found.collect() for row in one.samples):
+            numbers[row.name] += row.value
+        return numbers
 
 
 class Road:

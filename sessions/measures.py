@@ -71,6 +71,9 @@ def _histogram(
 
 STREAMS = _gauge("streams", "Tracks that are captured now.", "source")
 FRAMES = _counter("frames", "Pieces of sound that arrived.", "source")
+WAITED = _counter(
+    "frames_waited", "Of them, what was taken in more than 40 ms later.", "source"
+)
 AUDIO = _counter("audio_seconds", "Sound that arrived.", "source")
 GAPS = _counter("gaps", "Holes of more than 40 ms where sound is missing.", "source")
 GAP_TIME = _counter("gap_seconds", "How long those holes were, together.", "source")

@@ -29,6 +29,10 @@ class Audience:
         self._is_well = True
         self._tally = Tally(track.source)
 
+    def came(self, waited_s: float) -> None:
+        """Something is taken in that came so long ago."""
+        self._tally.came(waited_s)
+
     def arrive(self, frame: Frame) -> None:
         self._tally.arrived(frame)
         self._each("arrive", frame)

@@ -91,6 +91,7 @@ class Capture:
         if self.halted:
             return
         self.heard_at = self._clock()
+        self._audience.came(waited_s)
         before_s, self._came_at = self._came_at, self.heard_at - waited_s
         if before_s is not None:
             self._came_at = max(self._came_at, before_s)

@@ -85,6 +85,7 @@ class PacketCapture:
         if self.halted:
             return
         self.heard_at = self._clock()
+        self._audience.came(self.heard_at - came_at)
         came_s = came_at - self._zero
         packet = RtpPacket(sequence, timestamp, came_s, opus, ssrc)
         for ordered in self._order.push(packet):

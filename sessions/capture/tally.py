@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TELL_EVERY = 50
 """Frames: of 20 ms, a second of them."""
 GAP = 40 * SAMPLES_PER_MS
+LONG_S = 0.04
+"""What waits longer to be taken in is counted."""
 
 
 class Tally:
@@ -25,7 +27,7 @@ class Tally:
     def __init__(self, source: str) -> None:
         self.arrived_s = 0.0
         self._source = source
-        self._frames = 0
+        self._frames = self._waited = 0
         self._told_s = 0.0
         self._losses, self._told, self._taken = Losses(), Losses(), Losses()
         self._end: int | None = None
@@ -36,6 +38,10 @@ class Tally:
         self._frames += 1
         if self._frames >= TELL_EVERY:
             self._tell()
+
+    def came(self, waited_s: float) -> None:
+        """Something is taken in that came so long ago."""
+        self._waited += waited_s > LONG_S
 
     def placed(self, sound: Placed) -> None:
         if self._end is not None:
@@ -59,10 +65,11 @@ class Tally:
     def _tell(self) -> None:
         source = self._source
         measures.FRAMES.labels(source).inc(self._frames)
+        measures.WAITED.labels(source).inc(self._waited)
         measures.AUDIO.labels(source).inc(self.arrived_s - self._told_s)
         new = self._losses - self._told
         if new.gaps:
             measures.GAPS.labels(source).inc(new.gaps)
             measures.GAP_TIME.labels(source).inc(new.gap_ms / 1000)
         self._told, self._told_s = self._losses, self.arrived_s
-        self._frames = 0
+        self._frames = self._waited = 0

@@ -64,3 +64,12 @@ def test_what_was_taken_is_not_taken_again_and_what_is_told_not_told(
 def _value(name: str) -> float:
     labels = {"source": SOURCE}
     return measures._here.get_sample_value(f"parley_{name}", labels) or 0.0
+
+
+def test_what_waited_too_long_to_be_taken_in_is_counted(tally: Tally) -> None:
+    before = _value("frames_waited_total")
+    for waited_s in (0.0, 0.04, 0.041, 3.0):
+        tally.came(waited_s)
+        tally.arrived(Frame(PIECE, RATE, 0.0))
+    tally.close()
+    assert _value("frames_waited_total") - before == 2
