@@ -37,7 +37,7 @@ from bot.phone.caller import Caller
 
 CRUMB = 40  # samples: a correction of the clock takes 10 ms out, not the frame
 GOOD, BAD, TALK_S = 50, 500, 12.0
-KINDS = ("half_open", "silent", "slow", "flooding")
+KINDS = ("half_open", "silent", "slow", "flooding", "dialling")
 ORIGINALS = """
 from bot.models import Call
 from sessions.models import Recording

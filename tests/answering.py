@@ -32,9 +32,9 @@ class Ears:
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[PhoneServer]:
+async def serving(*, max_calls: int | None = None) -> AsyncIterator[PhoneServer]:
     talking = build_talking()
-    server = PhoneServer(talking)
+    server = PhoneServer(talking, max_calls=max_calls)
     await server.start("127.0.0.1", 0)
     try:
         yield server

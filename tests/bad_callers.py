@@ -94,6 +94,19 @@ async def babbling(host: str, port: int, *, seconds: float = 10.0) -> float | No
     return await _call(host, port, seconds, babble)
 
 
+async def dialling(host: str, port: int, *, seconds: float = 10.0) -> float | None:
+    """Presses keys as fast as they are taken, and says nothing else."""
+
+    async def press(stream: Stream) -> None:
+        stream[1].write(hello())
+        while True:
+            stream[1].write(b"\x03\x00\x015" * 1_000)
+            await stream[1].drain()
+            await asyncio.sleep(0)
+
+    return await _call(host, port, seconds, press)
+
+
 async def deaf(host: str, port: int, *, seconds: float = 10.0) -> float | None:
     """Talks in time and never reads: what the server sends piles up."""
 
@@ -116,6 +129,7 @@ ALL: tuple[BadCaller, ...] = (
     half_frame,
     slow,
     flooding,
+    dialling,
     babbling,
     deaf,
 )

@@ -54,31 +54,23 @@ class Detection:
         """Detect what is due; what was found, and whether there is more to do."""
         detector = self._choose().vad
         found: list[Found] = []
-        behind = [
+        behind = {
             hearing
             for hearing in hearings
             if self._spared(hearing, self._take_in, hearing, now)
-        ]
+        }
         began = self._clock()
         deadline = began + STEP_BUDGET_S
         more = hearings
         while more and self._clock() < deadline:
             more = self._round(detector, more, found)
         measures.VAD_TIME.inc(self._clock() - began)
-        measures.VAD_BEHIND.set(max((one.behind_s for one in hearings), default=0.0))
         if more:
             return found, True
         for hearing in hearings:
             if hearing not in behind:
                 found += self._spared(hearing, self._look_after, hearing, now) or ()
         return found, bool(behind)
-
-    def wait(self, hearings: list[Hearing], now: float) -> tuple[list[Found], bool]:
-        """Detect nothing for now: what comes meanwhile need not lie in memory."""
-        for hearing in hearings:
-            self._spared(hearing, hearing.put_by)
-        measures.VAD_BEHIND.set(max((one.behind_s for one in hearings), default=0.0))
-        return [], False
 
     def _spared(
         self,
@@ -99,7 +91,7 @@ class Detection:
     def _lose(self, hearing: Hearing) -> None:
         hearing.faults += 1
         if hearing.faults <= FAULTS_LOGGED:
-            log.exception("track.failed", session=hearing.track.session_id)
+            log.exception("track.failed", **hearing.track.ids)
         hearing.ear = new_ear()
         if hearing.ended:
             hearing.ear.end()

@@ -59,6 +59,7 @@ class Ear:
         self._preroll = preroll_ms * RATE // 1000
         self._endpointer = Endpointer(endpointing)
         self._coming: deque[NDArray[np.int16] | _Jump] = deque()
+        self._waiting = 0  # samples in it
         self._resampler: soxr.ResampleStream | None = None
         self._rate = RATE
         self._expected: int | None = None  # where the next sound is due, at 48 kHz
@@ -82,8 +83,7 @@ class Ear:
     @property
     def waiting_s(self) -> float:
         """How much of what it was given is not judged yet, in seconds."""
-        sound = [len(one) for one in self._coming if not isinstance(one, _Jump)]
-        return sum(sound) / RATE
+        return self._waiting / RATE
 
     @property
     def settled(self) -> int:
@@ -140,7 +140,7 @@ class Ear:
     def settle(self) -> Cut | None:
         """Go where the sound jumped to, once `window` has no more in front of it."""
         while not isinstance(item := self._coming.popleft(), _Jump):
-            pass  # less than a window of the silence in front of the jump
+            self._waiting -= len(item)  # of the silence in front of the jump
         cut = self.flush()
         self.vad_state.reset()
         self._windows.clear()
@@ -166,18 +166,22 @@ class Ear:
     def _jump(self, position: int | None) -> None:
         if self._resampler is not None:
             rest = self._resampler.resample_chunk(np.zeros(0, np.int16), last=True)
-            self._coming.append(rest)
+            self._put(rest)
             self._resampler, self._rate = None, RATE
         if self.speaking or self._ready() >= WINDOW or self.jumping:
             # As much silence as ends what is open, and fills the last window.
-            self._coming.append(np.zeros(self._silence + WINDOW - 1, np.int16))
+            self._put(np.zeros(self._silence + WINDOW - 1, np.int16))
         self._coming.append(_Jump(position))
 
     def _resampled(self, pcm: NDArray[np.int16]) -> None:
         if self._resampler is not None:
             pcm = self._resampler.resample_chunk(pcm)
+        self._put(pcm)
+
+    def _put(self, pcm: NDArray[np.int16]) -> None:
         if len(pcm):
             self._coming.append(pcm)
+            self._waiting += len(pcm)
 
     def _ready(self) -> int:
         """Samples in front of the next jump, or at least a window of them."""
@@ -190,6 +194,7 @@ class Ear:
 
     def _take(self, count: int) -> NDArray[np.int16]:
         parts = []
+        self._waiting -= count
         while count:
             part = self._coming.popleft()
             assert not isinstance(part, _Jump)

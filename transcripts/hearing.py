@@ -50,7 +50,7 @@ class Hearing:
     @property
     def is_due(self) -> bool:
         """Whether there is anything to do on it: most of the tracks are silent."""
-        return not self.rests or bool(self._inbox) or self.ending
+        return not self.rests or self.waits or self.ending
 
     @property
     def waits(self) -> bool:
@@ -97,17 +97,16 @@ class Hearing:
         waiting = (self.came - self.took - self._shelved) / TIMELINE_RATE
         if waiting <= HELD_S:
             return
-        pieces = []
         while self._inbox:
-            pieces.append(self._together())
-        try:
-            self._shelf.put(pieces)
-        except OSError:
-            _disk.began()
-            self._inbox.extendleft(reversed(pieces))
-            return
+            piece = self._together()
+            try:
+                self._shelf.put(piece)
+            except OSError:
+                _disk.began()
+                self._inbox.appendleft(piece)
+                return
+            self._shelved += _length(piece)
         _disk.ended()
-        self._shelved += sum(map(_length, pieces))
 
     def drop(self) -> None:
         """Nothing waits on the disk any more."""
@@ -152,3 +151,4 @@ class Found:
     cut: Cut | None = None
     partial: Cut | None = None
     closed: bool = False
+    is_shelved: bool = False  # the sound of the cut lies on the disk

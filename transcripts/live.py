@@ -11,18 +11,24 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import numpy as np
 import structlog
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from sessions import events, realtime
+from sessions import events, measures, realtime
+from sessions.audio.frames import Placed
 from sessions.background import PerLoop, spawn
 from sessions.capture.sinks import Track
 from transcripts import scribe, vad
 from transcripts.detection import Detection, new_ear
+from transcripts.ear import Cut
 from transcripts.hearing import Found, Hearing
 from transcripts.progress import Progress
+from transcripts.shelf import Shelf
+from transcripts.spoken import RATE
 from transcripts.vad import VadChoice
 
 log = structlog.get_logger(__name__)
@@ -32,9 +38,13 @@ TICK_S = 0.032
 IDLE_TICK_S = 0.1
 REPORT_EVERY_S = 1.5
 AFTER_FAULT_S = 0.1
-UNWRITTEN_MAX = 200
-"""While so much that was found is not written down, because the database is away or
-slow, nothing more is looked for: sound can wait on the disk, what was found cannot."""
+ASKS_MAX = 20
+"""While more than this is not written down, because the database is away or slow, no
+provisional text is asked for."""
+CUTS_HELD = 100
+"""Of utterances that are not written down so many are held in memory; the sound of more
+waits on the disk."""
+_NO_SOUND = np.zeros(0, np.int16)
 
 
 Watcher = Callable[[float], None]
@@ -60,6 +70,8 @@ class Room:
             1, thread_name_prefix="vad", initializer=realtime.stand_back
         )
         self._unwritten = 0  # found, and not yet a row or an offer
+        self._cuts = 0  # of them, utterances
+        self._shelf = Shelf()  # the sound of some of these, in their order
         self._watchers: dict[int, Watcher] = {}
 
     def open(self, track: Track) -> Hearing:
@@ -101,14 +113,14 @@ class Room:
         finally:
             for helper in helpers:
                 helper.cancel()
+            measures.VAD_BEHIND.set(0.0)
 
     async def _listen(self, found: asyncio.Queue[Found]) -> bool:
         """One step; whether there is more to do at once."""
         due = [hearing for hearing in self._hearings if hearing.is_due]
         if not due:
             return False
-        detection, loop = self._detection, asyncio.get_running_loop()
-        step = detection.step if self._unwritten < UNWRITTEN_MAX else detection.wait
+        loop, step = asyncio.get_running_loop(), self._detection.step
         try:
             found_now, more = await loop.run_in_executor(
                 self._thread, step, due, self._clock()
@@ -140,13 +152,36 @@ class Room:
     def _hand_on(self, item: Found, queue: asyncio.Queue[Found]) -> None:
         if item.cut is not None:
             item.hearing.on_their_way.append(item.cut.audio_start)
+            if self._cuts >= CUTS_HELD:
+                item = self._put_by(item, item.cut)
+            self._cuts += 1
         self._unwritten += 1
         queue.put_nowait(item)
         if item.closed:
             self._hearings.remove(item.hearing)
 
+    def _put_by(self, item: Found, cut: Cut) -> Found:
+        try:
+            self._shelf.put(Placed(cut.audio_start, cut.audio, RATE))
+        except OSError:
+            return item  # a full disk: in memory, as before
+        return replace(item, cut=replace(cut, audio=_NO_SOUND), is_shelved=True)
+
+    def _whole(self, item: Found) -> Found:
+        """As it was before its sound was put by."""
+        if item.cut is None or not item.is_shelved:
+            return item
+        try:
+            sound = self._shelf.take()
+        except OSError:
+            log.exception("utterance.lost", **item.hearing.track.ids)
+            return replace(item, cut=None)
+        assert sound is not None, "as many were put by"
+        return replace(item, cut=replace(item.cut, audio=sound.pcm))
+
     def _asks(self) -> bool:
-        return settings.STT_PARTIALS and self._progress.is_ready
+        is_slow = self._unwritten > ASKS_MAX
+        return settings.STT_PARTIALS and self._progress.is_ready and not is_slow
 
     async def _pause(self) -> None:
         await asyncio.sleep(TICK_S)
@@ -156,13 +191,15 @@ class Room:
     async def _write_on(self, queue: asyncio.Queue[Found]) -> None:
         while True:
             found = await queue.get()
+            is_cut = found.cut is not None
             try:
-                await scribe.write(found)
+                await scribe.write(self._whole(found))
             except Exception:
                 # Nobody behind this one may wait for ever.
                 log.exception("listening.unwritten")
             finally:
                 self._unwritten -= 1
+                self._cuts -= is_cut
                 self.wake()
 
     async def _tell_if_degraded(self, session_id: int) -> None:
@@ -174,6 +211,8 @@ class Room:
 
     async def _report_on(self) -> None:
         while True:
+            behind_s = max((one.behind_s for one in self._hearings), default=0.0)
+            measures.VAD_BEHIND.set(behind_s)
             ids = {h.track.session_id for h in self._hearings}
             await database_sync_to_async(self._progress.report)(ids)
             await asyncio.sleep(REPORT_EVERY_S)

@@ -11,23 +11,21 @@ from transcripts.detection import Detection, new_ear
 from transcripts.ear import Cut
 from transcripts.hearing import Hearing
 
-AT_ONCE = 500
-"""Pieces of sound that are taken in together: ten seconds."""
+AT_ONCE_S = 5.0
+"""So much sound is taken in together."""
 
 
 def cuts(track: Track, sound: Iterable[Placed]) -> Iterator[Cut]:
     """The utterances on a track, in order; `sound` is what was placed on it."""
     detection = Detection(vad.state, asks=lambda: False)
     hearing = Hearing(track, new_ear(), wake=lambda: None)
-    try:
-        for number, placed in enumerate(sound, 1):
-            hearing.hear(placed)
-            if number % AT_ONCE == 0:
-                yield from _found(detection, hearing)
-        hearing.ending = True
+    for placed in sound:
+        hearing.hear(placed)
+        if hearing.behind_s >= AT_ONCE_S:
+            yield from _found(detection, hearing)
+    hearing.ending = True
+    while not hearing.ear.closed:  # behind a fault it begins anew
         yield from _found(detection, hearing)
-    finally:
-        hearing.drop()
 
 
 def _found(detection: Detection, hearing: Hearing) -> Iterator[Cut]:

@@ -7,7 +7,12 @@ import itertools
 
 import structlog
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    transaction,
+)
 
 from sessions.capture.sinks import Track
 from transcripts import partials, unrecorded, utterances
@@ -66,9 +71,10 @@ def spoken(track: Track, cut: Cut) -> utterances.Spoken:
 
 def _record(track: Track, spoken: utterances.Spoken) -> None:
     close_old_connections()
-    if not track.recorded and unrecorded.is_forgotten(spoken.session_id):
-        return
-    utterances.record(spoken)
+    with transaction.atomic():
+        if not track.recorded and unrecorded.is_forgotten(spoken.session_id):
+            return
+        utterances.record(spoken)
     partials.withdraw(spoken.session_id, spoken.participant_id)
 
 

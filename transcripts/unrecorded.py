@@ -41,8 +41,8 @@ def forget(session_id: int) -> bool:
 
 
 def is_forgotten(session_id: int) -> bool:
-    """Whether nothing of it may be kept any more: a late line comes too late."""
-    gone = VoiceSession.objects.filter(
-        pk=session_id, record=False, state__in=(State.READY, State.DELETED)
-    )
-    return gone.exists()
+    """Whether nothing of it may be kept any more: a late line comes too late. Called in
+    the transaction that would keep it, which a session's end then waits for."""
+    rows = VoiceSession.objects.select_for_update().filter(pk=session_id, record=False)
+    state = rows.values_list("state", flat=True).first()
+    return state in (State.FINISHING, State.READY, State.DELETED)

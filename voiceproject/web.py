@@ -62,6 +62,8 @@ def serve(host: str, port: int) -> None:
         signal_handlers=False,
         server_name="parley",
         verbosity=0,
+        websocket_max_message_size=sockets.MESSAGE_MAX_BYTES,
+        websocket_max_frame_size=sockets.MESSAGE_MAX_BYTES,
         websocket_timeout=WEEK_S,  # a day, Daphne's default, is shorter than some talks
         ready_callable=lambda: _begin(server),
     )

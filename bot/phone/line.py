@@ -19,7 +19,7 @@ import structlog
 from django.utils import timezone
 
 from bot.phone import protocol
-from bot.phone.intake import Intake
+from bot.phone.intake import KEY, Intake
 from bot.phone.orders import UNSENT
 from bot.phone.protocol import Audio, Decoder, Digit, HungUp, Identified, ProtocolError
 from bot.phone.unread import Unread
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bot.phone.pacing import Pacing
+    from bot.phone.protocol import Message
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +107,7 @@ class Line(asyncio.BufferedProtocol):
         self._is_paused = self._is_hushing = False
         self._buffer = bytearray(READ_BYTES)
         self._intake = Intake(now=0.0)
+        self._empty = 0  # messages of the decoder that were counted
         self._unread: Unread | None = None
         self.unsent = 0
         """Frames that the other end did not take in time."""
@@ -154,6 +156,7 @@ class Line(asyncio.BufferedProtocol):
             self.close()
         for message in messages:
             self._take(message)
+        self._count_others(messages)
         return is_valid
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -297,6 +300,16 @@ class Line(asyncio.BufferedProtocol):
         if pause_s:
             self._pause(pause_s)
         self._tell(audio)
+
+    def _count_others(self, messages: list[Message]) -> None:
+        """Who sends much that is no sound is read no further for a while."""
+        keys = sum(isinstance(one, Digit) for one in messages)
+        sounds = sum(isinstance(one, Audio) for one in messages)
+        empty, self._empty = self._decoder.empty - self._empty, self._decoder.empty
+        if others := len(messages) - sounds + empty + (KEY - 1) * keys:
+            now = asyncio.get_running_loop().time()
+            if pause_s := self._intake.other(others, now=now):
+                self._pause(pause_s)
 
     def _take_rest(self) -> None:
         """What was unread when the line went, piece by piece, as all is read."""

@@ -148,6 +148,7 @@ class Decoder:
         "_need",
         "_rates",
         "_skip",
+        "empty",
         "uuid",
     )
 
@@ -164,6 +165,8 @@ class Decoder:
         self._skip = 0  # bytes of an unknown message that are still to come
         self._is_over = False
         self._is_plain = False  # the UUID is here, and no message is half here
+        self.empty = 0
+        """Messages with nothing in them, of which `feed` tells nothing."""
 
     @property
     def held(self) -> int:
@@ -219,7 +222,9 @@ class Decoder:
                 if len(data) - at < need:
                     break
                 message = self._message(kind, data[at + HEADER_BYTES : at + need])
-                if message is not None:
+                if message is None:
+                    self.empty += 1
+                else:
                     messages.append(message)
             at += need
             need = HEADER_BYTES

@@ -47,6 +47,7 @@ class PhoneServer:
         self._taking: set[asyncio.Task[None]] = set()
         # Each goes with the last who waits for it: strangers' UUIDs do not pile up.
         self._opening: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._coming = 0  # calls that are being answered
         self._servers: list[asyncio.Server] = []
         self.is_draining = False
         self.is_closing = False
@@ -58,7 +59,7 @@ class PhoneServer:
 
     @property
     def is_full(self) -> bool:
-        return len(self._calls) >= self.max_calls
+        return len(self._calls) + self._coming >= self.max_calls
 
     @property
     def is_listening(self) -> bool:
@@ -146,6 +147,8 @@ class PhoneServer:
     async def _answer(self, line: Line, uuid: UUID) -> None:
         """The newest connection of a UUID has the call; the one before lets go."""
         async with self._opening.setdefault(uuid, asyncio.Lock()):
+            if not self._door.may_ask(line.peer):
+                raise FloodError
             running = self._calls.get(uuid)
             if running is not None and not running.is_over:
                 running.take_over(line)
@@ -155,9 +158,13 @@ class PhoneServer:
             if self.is_full:
                 self.refused += 1
                 raise FullError(self.max_calls)
-            if not self._door.may_ask(line.peer):
-                raise FloodError
-            answered = await answer(uuid, talking=self.talking, began_at=line.began_at)
+            self._coming += 1
+            try:
+                answered = await answer(
+                    uuid, talking=self.talking, began_at=line.began_at
+                )
+            finally:
+                self._coming -= 1
             conversation = Conversation(line, answered, talking=self.talking)
             self._calls[uuid] = conversation
         conversation.when_over(self._forget)

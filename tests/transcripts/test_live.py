@@ -151,10 +151,12 @@ async def test_a_database_that_is_away_for_a_while_costs_no_line(
     assert len(kept) == 1
 
 
-async def test_a_database_that_is_away_for_long_costs_no_line_and_no_memory(
-    room: Room, track: Track, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("full", [False, True], ids=["", "and the disk full"])
+async def test_a_database_that_is_away_for_long_costs_no_line_and_no_watcher(
+    full: bool, room: Room, track: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[Spoken] = []
+    told: list[float] = []
     is_back = asyncio.Event()
 
     def record(spoken: Spoken) -> None:
@@ -164,20 +166,25 @@ async def test_a_database_that_is_away_for_long_costs_no_line_and_no_memory(
 
     monkeypatch.setattr(scribe, "RETRY_S", (0.05,))
     monkeypatch.setattr(scribe.utterances, "record", record)
-    monkeypatch.setattr(live, "UNWRITTEN_MAX", 3)
+    monkeypatch.setattr(live, "CUTS_HELD", 3)
+    if full:
+        monkeypatch.setattr("transcripts.shelf.SPARE_BYTES", 1 << 60)
     hearing = room.open(track)
     phrase = np.concatenate([tone(0.5), quiet(1.5)])
     for number in range(30):
         hearing.hear(Placed(number * len(phrase) * 3, phrase, RATE))
-        if number == 4:  # what is found in one step is found
-            await eventually(lambda: len(hearing.on_their_way) >= 3)
-    await eventually(lambda: hearing._shelf)
-    assert len(hearing.on_their_way) <= 5
-    assert not hearing._inbox
-    assert hearing.behind_s > 40
+    await eventually(lambda: len(hearing.on_their_way) == 30)
+    assert bool(room._shelf) is not full
+    room.watch(track.participant_id, told.append)
+    hearing.hear(Placed(30 * len(phrase) * 3, tone(1), RATE))
+    await eventually(lambda: told and told[-1] > 0)
+    assert not kept
     is_back.set()
     await hearing.close()
-    assert [round(one.start / 96_000) for one in kept] == list(range(30))
+    assert [round(one.start / 96_000) for one in kept] == list(range(31))
+    assert all(0.5 <= len(one.audio) / (2 * RATE) < 1.5 for one in kept[:30])
+    assert all(np.frombuffer(one.audio, np.int16).max() > 15_000 for one in kept)
+    assert not room._shelf
 
 
 async def test_one_bad_track_does_not_cost_the_others_their_words(

@@ -20,6 +20,13 @@ def _data(settings: Settings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
 
 
+def shelved(*sound: Placed) -> Shelf:
+    shelf = Shelf()
+    for one in sound:
+        shelf.put(one)
+    return shelf
+
+
 def pieces(count: int, first: int = 0) -> list[Placed]:
     dice = np.random.default_rng(first)
     return [
@@ -42,12 +49,12 @@ def same(found: list[Placed | None], wanted: list[Placed]) -> bool:
 
 
 def test_it_gives_back_what_it_was_given_in_turn() -> None:
-    shelf, first, second = Shelf(), pieces(5), pieces(4, first=9)
-    assert not shelf
-    assert shelf.take() is None
-    shelf.put(first)
+    first, second = pieces(5), pieces(4, first=9)
+    assert Shelf().take() is None
+    shelf = shelved(*first)
     found = [shelf.take(), shelf.take()]
-    shelf.put(second)
+    for one in second:
+        shelf.put(one)
     found += [shelf.take() for _ in range(7)]
     assert same(found, first + second)
     assert not shelf
@@ -60,25 +67,33 @@ def open_files() -> set[str]:
     return {one for one in targets if one.endswith("(deleted)")}
 
 
-def test_its_file_has_no_name_and_is_gone_when_nothing_waits(tmp_path: Path) -> None:
-    before, shelf = open_files(), Shelf()
-    shelf.put(pieces(3))
+def test_its_files_have_no_names_and_go_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_files()
+    monkeypatch.setattr("transcripts.shelf.FILE_BYTES", 1_000)
+    wanted = pieces(12)  # three to a file
+    shelf = shelved(*wanted)
     assert list(tmp_path.iterdir()) == []
-    assert len(open_files() - before) == 1
+    found, held = [], []
     while shelf:
-        shelf.take()
+        held.append(len(open_files() - before))
+        found.append(shelf.take())
+    assert held == [4, 4, 4, 3, 3, 3, 2, 2, 2, 1, 1, 1]
+    assert same(found, wanted)
     assert open_files() == before
-    shelf.put(pieces(1))
+    shelf.put(wanted[0])
     shelf.close()
     assert not shelf
     assert open_files() == before
 
 
+@pytest.mark.parametrize("kept", [0, 2])
 def test_a_disk_that_becomes_full_takes_all_or_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf, kept, more = Shelf(), pieces(2), pieces(3, first=5)
-    shelf.put(kept)
+    before = open_files()
+    shelf, wanted = shelved(*pieces(kept)), pieces(kept + 1)
     room = [100, 0]
 
     def pwrite(file: int, data: Any, at: int, /) -> int:
@@ -90,16 +105,27 @@ def test_a_disk_that_becomes_full_takes_all_or_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", pwrite)
         with pytest.raises(OSError, match="no space"):
-            shelf.put(more)
-    shelf.put(more)
-    assert same([shelf.take() for _ in range(5)], kept + more)
+            shelf.put(wanted[-1])
+    assert len(open_files() - before) == bool(kept)
+    shelf.put(wanted[-1])
+    assert same([shelf.take() for _ in wanted], wanted)
+    assert not shelf
+
+
+def test_it_leaves_room_for_what_must_lie_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelf = shelved(*pieces(1))
+    monkeypatch.setattr("transcripts.shelf.SPARE_BYTES", 1 << 60)
+    with pytest.raises(OSError, match="too little room"):
+        shelf.put(pieces(2)[1])
+    assert same([shelf.take()], pieces(1))
     assert not shelf
 
 
 def test_a_file_that_was_cut_is_an_error() -> None:
-    shelf = Shelf()
-    shelf.put(pieces(2))
-    os.ftruncate(shelf._opened(), 20)
+    shelf = shelved(*pieces(2))
+    os.ftruncate(shelf._files[0]._file.fileno(), 20)
     with pytest.raises(OSError, match="not there any more"):
         shelf.take()
     shelf.close()

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 from scene import eventually
@@ -147,6 +148,72 @@ def test_who_never_reads_is_cut_off_in_the_end() -> None:
     transport.dataBuffer += b"1"
     made.handle_reply(reply)
     assert cut == [True]
+
+
+def test_of_many_who_read_nothing_those_go_who_have_read_the_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "UNREAD_LOOK_S", 0.0)
+    monkeypatch.setattr(sockets, "UNREAD_SUM_BYTES", 3_000_000)
+    monkeypatch.setattr(sockets, "_open", WeakSet())
+    gone: list[int] = []
+    everybody = []
+    for number, size in enumerate((100_000, 900_000, 1_500_000, 400_000)):
+        made, transport = open_socket()
+        transport.dataBuffer = bytes(size)
+        made.dropConnection = lambda *, abort, number=number: gone.append(number)
+        sockets._open.add(made)
+        everybody.append((made, transport))
+    reply = {"type": "websocket.send", "text": "{}"}
+    for made, _ in everybody:
+        made.handle_reply(reply)
+    assert gone == []
+    everybody[0][1].dataBuffer = bytes(300_000)
+    everybody[0][0].handle_reply(reply)
+    assert gone == [2]
+    everybody[1][0].handle_reply(reply)
+    assert gone == [2]
+
+
+def test_a_client_with_large_messages_is_read_only_until_they_are_many_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        sockets.reactor, "callLater", lambda _, work: later.append(work)
+    )
+    made, transport = open_socket()
+    large = bytes(sockets.WAITING_MAX_BYTES // 4)
+    for _ in range(4):
+        made.onMessage(large, isBinary=True)
+        assert transport.reads
+    made.onMessage(b"1", isBinary=True)
+    assert not transport.reads
+    made.application_queue.get_nowait()
+    later.pop()()
+    assert not transport.reads
+    while not made.application_queue.empty():
+        made.application_queue.get_nowait()
+    later.pop()()
+    assert transport.reads
+    made.onMessage(large, isBinary=True)
+    assert transport.reads
+
+
+async def test_a_message_that_never_ends_is_not_waited_for(stack: Stack) -> None:
+    session = stack.new_session()
+    async with connect(f"{session['audio_url']}&consent=true") as speaker:
+        never = asyncio.Event()
+
+        async def unfinished() -> AsyncIterator[bytes]:
+            yield bytes(sockets.MESSAGE_MAX_BYTES)
+            yield b"1"
+            await never.wait()
+
+        sending = asyncio.create_task(speaker.send(unfinished()))
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(speaker.recv(), 5)
+        sending.cancel()
 
 
 def test_a_client_is_read_only_as_fast_as_it_is_handled(

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from bot.phone.intake import AHEAD_S, BURST_S, PACE, Intake
+import pytest
+
+from bot.phone.intake import (
+    AHEAD_S,
+    BURST_S,
+    KEY,
+    OTHERS_BURST,
+    OTHERS_PER_S,
+    PACE,
+    Intake,
+)
 
 FRAME_S = 0.02
 
@@ -49,3 +59,23 @@ def test_of_a_line_that_is_gone_what_is_of_its_time_is_wanted() -> None:
     for _ in range(int(3 / FRAME_S)):
         intake.heard(FRAME_S, now=104.0, late_s=0.0)
     assert not intake.has_more_to_say(104.0)
+
+
+def test_a_number_dialled_in_a_second_is_read_at_once() -> None:
+    intake = Intake(now=0.0)
+    assert not any(intake.other(KEY, now=30.0 + n / 20) for n in range(40))
+
+
+def test_a_flood_of_keys_is_read_as_fast_as_a_hand() -> None:
+    intake, now, keys = Intake(now=0.0), 0.0, 0
+    while now < 60:
+        pause_s = intake.other(KEY, now=now)
+        keys += 1
+        now += max(pause_s, 0.001)
+    assert keys <= OTHERS_BURST / KEY + 60 * OTHERS_PER_S / KEY + 1
+
+
+def test_what_came_at_once_is_paid_for_before_the_next() -> None:
+    intake = Intake(now=0.0)
+    pauses = [intake.other(KEY, now=1.0) for _ in range(1_024)]
+    assert pauses[-1] == pytest.approx((1_024 * KEY - OTHERS_BURST) / OTHERS_PER_S)

@@ -211,6 +211,25 @@ async def test_a_flood_is_read_no_faster_than_it_is_worth(
     assert len(ear.heard_) == int(BURST_S / 0.02) + 2, "and nothing of it is lost"
 
 
+@pytest.mark.parametrize(
+    "message", [b"\x03\x00\x015", b"\x02\x00\x00", b"\x10\x00\x00", HELLO]
+)
+async def test_a_flood_without_sound_is_read_no_faster_than_it_is_worth(
+    message: bytes, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)  # all of it comes in no time
+    transport, ear = Transport(), Ear()
+    line.connection_made(transport)
+    line.listen(ear)
+    line.read(HELLO)
+    line.read(message * 30)
+    assert transport.is_reading_now
+    line.read(message * 200)
+    assert not transport.is_reading_now
+
+
 async def test_who_does_not_read_is_not_owed_what_is_old(
     line: Line, pacer: Here
 ) -> None:

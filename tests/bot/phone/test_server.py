@@ -405,3 +405,29 @@ def hang_up_of(server: PhoneServer, told: list[float]) -> None:
             while sock.recv(4096):
                 pass
         told.append(time.monotonic())
+
+
+# --- how many there may be ------------------------------------------------------------
+
+
+async def test_of_many_calls_at_once_no_more_are_taken_than_there_may_be(
+    ears: Ears,
+) -> None:
+    async with serving(max_calls=2) as server, contextlib.AsyncExitStack() as stack:
+        callers = [await stack.enter_async_context(calling(server)) for _ in range(5)]
+        await eventually(lambda: server.refused == 3)
+        await eventually(lambda: len(server.conversations) == 2)
+        await eventually(lambda: [one.end for one in callers].count("goodbye") == 3)
+        assert await in_db(Call.objects.count)() == 2
+
+
+async def test_who_comes_back_over_and_over_is_let_go(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as server, calling(server) as caller:
+        await opened(server)
+        monkeypatch.setattr(server._door, "may_ask", lambda peer: False)
+        async with calling(server, call=caller.call) as again:
+            await again.over(within_s=5)
+            assert again.end == "goodbye"
+        assert [one.is_over for one in server.conversations] == [False]
