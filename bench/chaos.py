@@ -52,7 +52,6 @@ def report(outcome: Outcome) -> None:
     holes = [hole for track in found for hole in track.holes]
     phrases = sum(track.phrases for track in found)
     words = sum(track.words for track in found)
-    errors = sum(track.word_errors for track in found)
     frames = sum(int((~np.isnan(track.at)).sum()) for track in found)
     print(f"\n{outcome.faults.total()} faults of {len(outcome.faults)} kinds")
     for track in found:
@@ -88,10 +87,10 @@ def report(outcome: Outcome) -> None:
     )
     print(
         f"lines: {phrases} phrases received whole; {len(outcome.lost)} lost, "
-        f"{len(outcome.doubled)} doubled; word errors {errors / max(words, 1):.1%} of "
-        f"{words}; rows: {dict(outcome.rows)}"
+        f"{len(outcome.doubled)} doubled, {len(outcome.invented)} that nobody said; "
+        f"wrong words {outcome.wrong_words:.1%} of {words}; rows: {dict(outcome.rows)}"
     )
-    for one in (*outcome.lost, *outcome.doubled):
+    for one in (*outcome.lost, *outcome.doubled, *outcome.invented):
         print(f"    {one}")
     print(f"sessions: {dict(outcome.states)}, the last after {outcome.ready_s:.0f} s")
     print(f"files given up or waiting: {outcome.errors or 'none'}")

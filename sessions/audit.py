@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from sessions import access
 from sessions.models import AuditEntry, State, VoiceSession
+from sessions.networks import network
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -66,7 +67,7 @@ def _write(
     now: datetime | None,
 ) -> None:
     now = now or timezone.now()
-    who = f"user:{person.pk}" if person else f"link:{address}"
+    who = f"user:{person.pk}" if person else f"link:{network(address)}"
     hour = now.replace(minute=0, second=0, microsecond=0)
     # Looked for first: a player asks often, and a write has others wait.
     known = AuditEntry.objects.filter(

@@ -3,6 +3,9 @@ none. Serves nothing itself."""
 
 from __future__ import annotations
 
+import time
+from uuid import UUID
+
 from django.conf import settings
 
 from sessions import finish, mixing, recordings
@@ -11,6 +14,9 @@ from sessions.models import Recording, State, Tier, VoiceSession
 from sessions.storage import storage
 
 AUDIO = "audio/mpeg"
+RING_EVERY_S = 10.0
+"""The same master is asked for so often at most, by each process."""
+_rung: dict[UUID, float] = {}
 
 
 def link_of(session: VoiceSession, recording_id: int | None = None) -> str | None:
@@ -30,9 +36,20 @@ def want(session: VoiceSession) -> None:
             message = "Nothing was recorded in this session."
             raise VoiceError("not_recorded", message, status=404)
         recordings.replace_master(session.pk)
-        mixing.ring(session.pk)
-    elif session.state == State.FINISHING:
+        if _may_ring(session):
+            mixing.ring(session.pk)
+    elif session.state == State.FINISHING and _may_ring(session):
         finish.ring(session.pk)
+
+
+def _may_ring(session: VoiceSession) -> bool:
+    """Whether nobody was rung for it just now: whoever asks again and again would fill
+    the queue, and everybody's ends wait behind that."""
+    now = time.monotonic()
+    for other, rung_at in list(_rung.items()):
+        if now - rung_at > RING_EVERY_S:
+            _rung.pop(other, None)
+    return _rung.setdefault(session.public_id, now) == now
 
 
 def _link(row: Recording) -> str:

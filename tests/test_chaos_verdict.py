@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import soxr
+from chaos.faults import all_faults
 from chaos.packets import TIMELINE, as_decoded, places_of
 from chaos.people import Track
 from chaos.script import FRAME_S, Pcm, Phrase, Script
@@ -246,6 +251,53 @@ def test_a_line_that_is_missing_or_twice_is_seen(
     assert found.phrases == 1
     assert (len(found.lost), len(found.doubled)) == (lost, doubled)
     assert found.word_errors == errors
+
+
+def test_a_line_that_nobody_said_is_seen(track: Track) -> None:
+    found = judged(track, [take(track.script.pcm)], [])
+    said, late, never = (line("hello team", n, n + 50) for n in (100, 180, 300))
+    read_lines(found, [said, late, never])
+    assert len(found.invented) == 1
+    assert found.invented[0].endswith("16.0 s: hello team")
+
+
+def test_every_kind_of_fault_is_tried() -> None:
+    """Those of the issue: what a run draws from."""
+    names = "web-a", "web-b", "phone-a", "phone-b", "discord", "stt", "media"
+    town = SimpleNamespace(
+        words=dict.fromkeys(names),
+        wires=("discord",),
+        redis=None,
+        database=None,
+        stack=SimpleNamespace(folder=Path("/")),
+    )
+    found = all_faults(cast("Any", town), {}, step_clock=True)
+    kinds = {fault.name for fault in found} - {"disk full"}
+    assert kinds == {
+        *(f"kill {name}" for name in (*names, "redis", "postgres")),
+        *(f"freeze {name}" for name in ("web-a", "phone-a", "discord")),
+        *(f"freeze {name}" for name in ("stt", "media", "redis", "postgres")),
+        *(
+            f"{mode} {name}"
+            for mode in ("cut", "silent", "slow")
+            for name in ("database", "redis", "web_a", "web_b", "phone_a")
+        ),
+        "pulled wire of discord",
+        "narrow wire of discord",
+        "S3 SlowDown",
+        "S3 hangs",
+        "S3 resets_in_mid_body",
+        "S3 stores_half_and_resets",
+        "S3 stores_nothing",
+        "S3 answers_half",
+        "client at ten times the speed",
+        "client at half the speed",
+        "client in bursts",
+        "garbage for the web",
+        "garbage for the phone",
+        "clock +2 s",
+        "clock -2 s",
+    }
 
 
 @pytest.mark.parametrize("moved", [0, 700, -900])

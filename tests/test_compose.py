@@ -80,6 +80,21 @@ def test_every_variable_is_a_setting() -> None:
         assert service["environment"].keys() <= known, name
 
 
+def test_every_service_of_ours_is_started_here_or_is_the_same_as_one_that_is() -> None:
+    same = {"phone-b": "phone-a", "stt-gpu": "stt"}
+    assert OURS.keys() - {"prepare"} == {*RUNNING, *same}
+    for name, other in same.items():
+        assert OURS[name]["command"] == OURS[other]["command"], name
+
+
+def test_no_secret_stands_in_the_file_and_logs_are_json() -> None:
+    secrets = settings_known("envsecret")
+    for name, service in OURS.items():
+        assert secrets & service["environment"].keys() <= {"REDIS_URL"}, name
+        assert "@" not in service["environment"]["REDIS_URL"], name
+        assert service["environment"]["LOG_JSON"] == "True", name
+
+
 def test_every_secret_is_a_file_that_is_made(tmp_path: Path) -> None:
     script = ROOT / "docs" / "deploy" / "secrets.sh"
     for _ in range(2):  # once more changes nothing

@@ -20,9 +20,11 @@ def envstr(name: str, default: str) -> str:
     return os.environ.get(name, default).strip()
 
 
-def envint(name: str, default: int, *, least: int = 0) -> int:
-    value = _number(name, str(default), int)
-    return int(_at_least(name, value, least))
+def envint(name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
+    value = int(_at_least(name, _number(name, str(default), int), least))
+    if most is not None and value > most:
+        raise ImproperlyConfigured(f"{name} must be at most {most}, not {value}")
+    return value
 
 
 def envnumbers(name: str, default: str) -> list[int]:

@@ -310,15 +310,14 @@ S3_ADDRESSING_STYLE = envchoice(
 S3_CHECKSUMS = envchoice(
     "S3_CHECKSUMS", "when_supported", of=("when_supported", "when_required")
 )
-DOWNLOAD_LINK_S = envint("DOWNLOAD_LINK_S", 3600, least=1)
+DOWNLOAD_LINK_S = envint("DOWNLOAD_LINK_S", 3600, least=1, most=7 * 24 * 3600)
 
 # --- reports: a mail when a session is ready -----------------------------------------
 
-REPORT_EMAILS = envbool("REPORT_EMAILS", default=True)
-# Django's: smtp sends, console writes to the log of the worker.
-EMAIL_BACKEND = envstr(
-    "EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend"
-)
+# Django's: dummy sends nothing, smtp sends.
+EMAIL_BACKEND = envstr("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+SENDS_MAIL = not EMAIL_BACKEND.endswith(".dummy.EmailBackend")
+REPORT_EMAILS = envbool("REPORT_EMAILS", default=True) and SENDS_MAIL
 EMAIL_HOST = envstr("EMAIL_HOST", "localhost")
 EMAIL_PORT = envint("EMAIL_PORT", 25, least=1)
 EMAIL_HOST_USER = envstr("EMAIL_HOST_USER", "")

@@ -21,8 +21,11 @@ from sessions.crowd import Crowd, CrowdedError
 
 log = structlog.get_logger(__name__)
 
-BODY_MAX_BYTES = 1024 * 1024
+BODY_MAX_BYTES = 128 * 1024
 """No form and no request of ours is near it; Django's own limit is lower still."""
+BODIES_MAX_BYTES = 64 * 1024 * 1024
+"""The same of all bodies that are here and not answered: whoever comes then comes again
+later. Behind a proxy nobody's connections can be counted."""
 HEAD_S = 15.0
 """A request's head is there so long after its first byte; the first of a connection's
 after the connection."""
@@ -31,6 +34,9 @@ BODY_LEAST_BYTES_PER_S = 1000
 FOR_EACH = 4
 """Of HTTP an address may have so many times CONNECTIONS_PER_ADDRESS: a browser opens up
 to six, and keeps them for a minute."""
+
+_TOO_LARGE = "413 Content Too Large", "too_large", "The request is too large."
+_BUSY = "503 Service Unavailable", "busy", "Too much comes at once. Try again later."
 
 connections = Crowd()
 """Those of HTTP, by peer, of this process; what became a WebSocket is none any more."""
@@ -41,6 +47,8 @@ class Request(WebRequest):
 
     _received = 0
     _refused = False
+    _together = 0
+    """Of all of them, bytes that are here and not answered."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's)
         super().gotLength(length)
@@ -48,9 +56,14 @@ class Request(WebRequest):
             self._refuse()
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        if not self._received:
+            self.notifyFinish().addBoth(self._let_go)
         self._received += len(data)
+        Request._together += len(data)
         if self._received > BODY_MAX_BYTES:
             self._refuse()
+        elif Request._together > BODIES_MAX_BYTES:
+            self._refuse(_BUSY)
         if not self._refused:
             super().handleContentChunk(data)
 
@@ -65,12 +78,15 @@ class Request(WebRequest):
         elif self.channel is not None:
             self.channel.transport.abortConnection()  # nobody takes it for all of it
 
-    def _refuse(self) -> None:
+    def _let_go(self, _: object) -> None:
+        Request._together -= self._received
+        self._received = 0
+
+    def _refuse(self, why: tuple[str, str, str] | None = None) -> None:
         if self._refused:
             return
         self._refused = True
-        message = "The request is too large."
-        self.transport.write(_refusal("413 Content Too Large", "too_large", message))
+        self.transport.write(_refusal(*(why or _TOO_LARGE)))
         self.transport.loseConnection()
 
 

@@ -98,6 +98,7 @@ class PacketCapture:
             for ordered in self._order.tick(now_s):
                 self._take(ordered)
             self._hear(self._timeline.tick(now_s))
+            self._tell_late()
 
     def halt(self) -> None:
         """Place the rest; nothing is taken from now on."""
@@ -117,8 +118,7 @@ class PacketCapture:
         """Halt, and close every sink. Whoever waits may lose patience: what was heard
         is written down all the same."""
         self.halt()
-        measures.LATE.labels(self.track.source).inc(self.counts.late - self._told_late)
-        self._told_late = self.counts.late
+        self._tell_late()
         if self.damaged or self.counts.garbage:
             log.warning(
                 "capture.unusable",
@@ -127,6 +127,11 @@ class PacketCapture:
                 garbage=self.counts.garbage,
             )
         await self._audience.close()
+
+    def _tell_late(self) -> None:
+        if late := self.counts.late - self._told_late:
+            measures.LATE.labels(self.track.source).inc(late)
+            self._told_late += late
 
     def _take(self, packet: Ordered) -> None:
         try:

@@ -43,6 +43,8 @@ END_S = 600.0
 MP3_FRAME, MP3_FRAME_MS = 1152, 24.0
 """How far sound may stand from the truth: samples in a master, beside its tracks; and
 milliseconds in a track, beside what was spoken."""
+WRONG_WORDS_MOST = 0.03
+"""The small model alone has half a percent of these phrases wrong."""
 LOGS = Path("chaos-logs")
 """Where the processes' logs of the last run are kept, and sound that has holes."""
 
@@ -94,6 +96,16 @@ class Outcome:
         return [one for track in self.found for one in track.doubled]
 
     @property
+    def invented(self) -> list[str]:
+        return [one for track in self.found for one in track.invented]
+
+    @property
+    def wrong_words(self) -> float:
+        """Share of what was said in phrases that were received whole."""
+        errors = sum(track.word_errors for track in self.found)
+        return errors / max(sum(track.words for track in self.found), 1)
+
+    @property
     def failings(self) -> list[str]:
         """What is not as it has to be."""
         off_master = max(map(abs, self.off_master), default=0)
@@ -103,6 +115,10 @@ class Outcome:
             f"holes that nothing excuses: {self.bad_holes}": self.bad_holes,
             f"lines lost: {self.lost}": self.lost,
             f"lines doubled: {self.doubled}": self.doubled,
+            f"lines that nobody said: {self.invented}": self.invented,
+            f"wrong words: {self.wrong_words:.1%}": (
+                self.wrong_words > WRONG_WORDS_MOST
+            ),
             f"sessions that are not ready: {states}": states,
             f"lines that wait or were given up: {rows}": rows,
             f"files that wait or were given up: {self.errors}": self.errors,

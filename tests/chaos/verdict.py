@@ -26,6 +26,8 @@ SETTLED_S = 8.0
 """Sound that came late is told from sound that was never sent in the next pause."""
 CORRECTION_S = 0.03
 """By how much a track may be moved in the midst of speech: `sessions.audio.drift`."""
+NEAR = TIMELINE
+"""A line within a second of what somebody said is of that."""
 MAY_S = 1.0
 """What a hole may be longer than the time for which nobody was there."""
 
@@ -68,6 +70,8 @@ class Found:
     """The same of those that came late, and of the next `SETTLED_S`."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    invented: list[str] = field(default_factory=list)
+    """Lines where nobody said anything."""
     shortened_s: float = 0.0
     """By how much it was made shorter, nearly all in pauses: its clock and ours do not
     run alike, or sound that came late had been given a gap."""
@@ -357,6 +361,24 @@ def read_lines(found: Found, lines: list[dict[str, Any]]) -> None:
         heard = words_of(" ".join(line["text"] for line in touching))
         found.words += len(said)
         found.word_errors += word_errors(said, heard)
+    spoken = list(_spoken(found))
+    for line in lines:
+        if not any(_near(line, begin, end) for begin, end in spoken):
+            at_s = line["start"] / TIMELINE
+            found.invented.append(f"{script.name} at {at_s:.1f} s: {line['text']}")
+
+
+def _spoken(found: Found) -> Iterator[tuple[float, float]]:
+    """Where on the timeline there is anything of each phrase."""
+    script = found.track.script
+    for phrase in script.phrases:
+        at = found.at[phrase.begin // script.frame : phrase.end // script.frame]
+        if not np.isnan(at).all():
+            yield float(np.nanmin(at)), float(np.nanmax(at)) + TIMELINE * FRAME_S
+
+
+def _near(line: dict[str, Any], begin: float, end: float) -> bool:
+    return bool(line["start"] < end + NEAR and line["end"] > begin - NEAR)
 
 
 def _overlap(line: dict[str, Any], begin: float, end: float) -> float:

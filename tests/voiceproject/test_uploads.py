@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from stack import Stack, hurried
+from stack import Stack, hurried, wait_for
 from websockets.asyncio.client import connect
 
 from voiceproject.uploads import (
@@ -75,6 +75,28 @@ def test_what_is_not_too_large_gets_its_answer(stack: Stack) -> None:
     status, answer = refusal(stack, head, body)
     assert (status.split()[1], answer["code"]) == (b"422", "invalid")
     assert len(body) < BODY_MAX_BYTES
+
+
+def test_more_than_all_bodies_together_may_be_is_refused_until_they_are_gone() -> None:
+    small: dict[str, float] = {"voiceproject.uploads.BODIES_MAX_BYTES": 300_000}
+    with Stack(programs=("web",), **hurried(small)) as stack:
+        head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 120000"
+        with contextlib.ExitStack() as clients:
+            for _ in range(2):  # all but the last byte
+                client = clients.enter_context(connected(stack))
+                client.sendall(head + b"\r\n\r\n" + bytes(119_999))
+            time.sleep(0.3)
+            status, answer = refusal(stack, "Content-Length: 120000", bytes(119_999))
+            assert (status.split()[1], answer["code"]) == (b"503", "busy")
+            assert stack.health()
+        wait_for("room", lambda: stack.health() and fits(stack), within_s=5)
+
+
+def fits(stack: Stack) -> bool:
+    auth = f"Authorization: Bearer {stack.token}\r\nContent-Type: application/json\r\n"
+    body = json.dumps({"title": "x" * 60_000}).encode()
+    head = f"{auth}Content-Length: {len(body)}\r\nConnection: close"
+    return refusal(stack, head, body)[0].split()[1] == b"422"
 
 
 HEAD_S = 1.5
