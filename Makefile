@@ -40,7 +40,8 @@ format: .venv/dev.done ## write the code the way lint wants it
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
 
 bench: .venv/dev.done ## print what the road adds to the words, in milliseconds
-	@for bench in bench/[a-z]*.py; do $(PY) $$bench; done
+	@tests/prepare.sh
+	@$(PY) bench/latency.py
 
 chaos: .venv/dev.done ## break everything while people talk, and count what is lost (40 min)
 	@tests/prepare.sh

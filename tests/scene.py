@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 
-from sessions import opening
+from sessions import measures, opening
 from sessions.audio.frames import Frame, Placed
 from sessions.capture.sinks import Track
 from sessions.models import State, VoiceSession
@@ -61,6 +61,11 @@ def an_open_session(**fields: Any) -> opening.Opened:
 def a_track(session: VoiceSession | None = None, *, participant: int = 1) -> Track:
     pk, public_id = (session.pk, session.public_id) if session else (1, uuid.uuid4())
     return Track(pk, public_id, participant, uuid.uuid4(), "Alice")
+
+
+def counted(name: str, **labels: str) -> float:
+    """What this process has counted so far, for `/metrics`."""
+    return measures._here.get_sample_value(f"parley_{name}", labels) or 0.0
 
 
 class Clock:

@@ -19,5 +19,6 @@ made s3_secret_access_key "$(random)"
 made s3_users "{\"identities\": [{\"name\": \"parley\", \"credentials\": [{\"accessKey\": \"$(cat "$folder/s3_access_key_id")\", \"secretKey\": \"$(cat "$folder/s3_secret_access_key")\"}], \"actions\": [\"Admin\", \"Read\", \"Write\", \"List\", \"Tagging\"]}]}"
 made metrics_token "$(random)"
 [ -e "$folder/discord_token" ] || : >"$folder/discord_token"
-# Containers read them as the user 1000.
-chmod 0644 "$folder"/* && chmod 0711 "$folder"
+# Containers are given the files themselves and read them as the user 1000; nobody else
+# on this machine comes through the folder.
+chmod 0644 "$folder"/* && chmod 0700 "$folder"

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from channels.db import database_sync_to_async
 from django.utils import timezone
+from scene import counted
 
 from bot import housekeeping
 from bot.models import Call
@@ -61,6 +62,21 @@ async def test_a_round_that_failed_is_made_again(
     fails = rounds.named("sweep", fails=True)
     await asyncio.wait_for(housekeeping._every(0.001, fails, rounds.stop), 10)
     assert rounds.made == {"sweep": 2}
+
+
+async def test_what_it_puts_right_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def figures() -> list[float]:
+        names = "orphans_found_total", "orphans_healed_total"
+        return [counted(n, kind=kind) for n in names for kind in ("session", "person")]
+
+    async def cycle(**_: object) -> reaper.Reaped:
+        return reaper.Reaped(idle=[1], half_ended=[2], rung=[], gone=3)
+
+    monkeypatch.setattr(reaper, "cycle", cycle)
+    before = figures()
+    await housekeeping.Reaping()()
+    more = [after - one for after, one in zip(figures(), before, strict=True)]
+    assert more == [2, 3, 2, 3]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,9 +13,9 @@ from channels.db import database_sync_to_async
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import OperationalError
 from pytest_django.fixtures import Settings
-from scene import a_session, eventually
+from scene import a_session, counted, eventually
 
-from sessions import events, flashes, queries
+from sessions import events, flashes, measures, queries
 from sessions import feed as feed_module
 from sessions.events import Event
 from sessions.feed import TAIL, Feed
@@ -121,6 +121,19 @@ async def test_fifty_breaks_at_random_cost_no_line_and_repeat_none(
     assert stayed.seen == list(range(1, len(stayed.seen) + 1))
     assert restless.seen == stayed.seen
     assert feed.followed() == set()
+
+
+async def test_how_late_it_tells_is_measured(
+    session: VoiceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "is_shared", True)
+    feed, before = Feed(), counted("feed_lag_seconds_count")
+    await write(session, 1)
+    async with following(feed, session) as reader:
+        await reader.has(1)
+        await write(session, 2)
+        await reader.has(3)
+    assert counted("feed_lag_seconds_count") > before
 
 
 @pytest.mark.parametrize(

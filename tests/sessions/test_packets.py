@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from babble import babble
 from opus_packets import LOOK_AHEAD, encoded
-from scene import Clock, Listener, a_track
+from scene import Clock, Listener, a_track, counted
 from structlog.testing import capture_logs
 
 from sessions.capture.packets import PacketCapture
@@ -81,6 +81,20 @@ def test_a_voice_stands_where_it_was_spoken(scene: Scene) -> None:
     assert len(track) == 2 * SECOND
     alike = np.corrcoef(track[LOOK_AHEAD:], voice[: len(track) - LOOK_AHEAD])[0, 1]
     assert alike > 0.9
+
+
+def test_what_comes_too_late_is_counted_while_they_talk(scene: Scene) -> None:
+    source = scene.capture.track.source
+    before = counted("late_frames_total", source=source)
+    packets = encoded(babble(2 * SECOND))
+    scene.speaks(packets[:50])
+    late = scene.sequence, scene.timestamp
+    scene.sequence, scene.timestamp = late[0] + 1, late[1] + TICKS
+    scene.speaks(packets[51:])
+    scene.sequence, scene.timestamp = late
+    scene.comes(packets[50])
+    scene.capture.tick()
+    assert counted("late_frames_total", source=source) == before + 1
 
 
 def test_silence_is_as_long_as_it_was(scene: Scene) -> None:

@@ -109,6 +109,13 @@ async def test_a_call_leaves_a_line_of_figures_and_its_ids_in_the_log(
     assert told["lines"] == told["segments"] == 1
     assert 0 < told["text_delay_p50_s"] <= told["text_delay_p95_s"]
     assert (told["gaps"], told["dropped"]) == (0, 0)
+    numbers = Numbers(read(stack))
+    assert numbers["parley_stt_seconds_total"] > 0
+    assert numbers["parley_stt_audio_seconds_total"] == pytest.approx(1.2, abs=0.8)
+    assert numbers["parley_stt_real_time_factor_count"] >= 1
+    assert numbers["parley_text_delay_seconds_count"] >= 1
+    assert numbers["parley_utterances_waiting"] == 0
+    assert numbers['parley_session_seconds_count{source="phone"}'] >= 1
     lines = [
         json.loads(line)
         for name in ("web", "bot", "stt", "media")

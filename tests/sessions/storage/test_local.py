@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scene import counted
 
 from sessions.errors import VoiceError
 from sessions.keys import BadKeyError
@@ -243,9 +244,11 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_full_disk_leaves_nothing_behind(
     local: LocalStorage, sound: Path, root: Path
 ) -> None:
+    before = counted("storage_errors_total", code=FullError().code)
     with pytest.raises(FullError) as caught:
         local.put(KEY, sound, content_type=MP3)
     assert caught.value.retryable
+    assert counted("storage_errors_total", code=FullError().code) == before + 1
     assert files(root) == []
     assert local.stat(KEY) is None
 
