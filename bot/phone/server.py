@@ -137,11 +137,11 @@ class PhoneServer:
         try:
             await self._answer(line, uuid)
         except VoiceError as e:
-            log.warning("call.refused", peer=line.peer, code=e.code)
+            log.warning("call.refused", call=str(uuid), peer=line.peer, code=e.code)
             line.hang_up()
         except Exception:
             # Mostly an absent database. Asterisk dials the next server.
-            log.exception("call.failed", peer=line.peer)
+            log.exception("call.failed", call=str(uuid), peer=line.peer)
             line.abort()
 
     async def _answer(self, line: Line, uuid: UUID) -> None:

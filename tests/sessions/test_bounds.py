@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 
@@ -11,10 +12,10 @@ from django.contrib.auth.models import User
 from django.test import AsyncClient
 from django.test import Client as Browser
 from pytest_django.fixtures import Settings
-from scene import NOON, a_session, a_user, an_open_session
+from scene import NOON, Clock, a_session, a_user, an_open_session
 
 from sessions import consumers, finish, tokens
-from sessions.crowd import CrowdedError, crowd
+from sessions.crowd import ENTRIES_PER_S, Crowd, CrowdedError, crowd
 from sessions.models import ApiToken, State, VoiceSession
 from sessions.opening import Opened
 
@@ -96,6 +97,29 @@ def test_an_address_that_nobody_knows_is_not_refused(settings: Settings) -> None
     with crowd.inside(HERE), pytest.raises(CrowdedError):
         crowd.check(HERE)
     crowd.check(HERE)
+
+
+def test_who_comes_again_and_again_is_let_in_ever_more_slowly(
+    settings: Settings,
+) -> None:
+    settings.CONNECTIONS_PER_ADDRESS = 50
+    clock = Clock()
+    theirs = Crowd(clock=clock)
+
+    def entries(address: str, seconds: float) -> int:
+        entered = 0
+        for _ in range(round(seconds * 100)):
+            with contextlib.suppress(CrowdedError):
+                theirs.check(address)
+                entered += 1
+            clock.passes(0.01)
+        return entered
+
+    assert entries(HERE, 60) == pytest.approx(100 + 60 * ENTRIES_PER_S, abs=2)
+    theirs.check(ELSEWHERE)
+    clock.passes(10)
+    assert entries(HERE, 1) == 100  # a hundred who come back at once
+    assert entries("", 1) == 100
 
 
 @pytest.fixture

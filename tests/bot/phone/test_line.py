@@ -212,7 +212,9 @@ async def test_a_flood_is_read_no_faster_than_it_is_worth(
 
 
 @pytest.mark.parametrize(
-    "message", [b"\x03\x00\x015", b"\x02\x00\x00", b"\x10\x00\x00", HELLO]
+    "message",
+    [b"\x03\x00\x015", b"\x02\x00\x00", b"\x10\x00\x00", HELLO],
+    ids=["keys", "a kind of tomorrow", "empty sound", "who it is, again"],
 )
 async def test_a_flood_without_sound_is_read_no_faster_than_it_is_worth(
     message: bytes, line: Line, monkeypatch: pytest.MonkeyPatch
