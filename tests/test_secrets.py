@@ -71,7 +71,7 @@ def bucket() -> Iterator[Service]:
 
 @pytest.fixture
 def stack(redis: Service, bucket: Service) -> Iterator[Stack]:
-    told_most = {"LOG_LEVEL": "DEBUG", "RESPONDER": "echo"}
+    told_most = {"LOG_LEVEL": "DEBUG", "LOG_JSON": "True", "RESPONDER": "echo"}
     phone = {"AUDIOSOCKET_PORT": str(free_port())}
     with postgres_server() as address:
         beside = {
@@ -101,6 +101,18 @@ def missing(stack: Stack, path: str) -> None:
     """An address that is refused, and may be logged."""
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"{stack.url}{path}", timeout=10)
+
+
+def signed(stack: Stack, session_id: str) -> list[str]:
+    """What lets whoever has it download the master: the long parts of its address."""
+    key = {"Authorization": f"Bearer {stack.token}"}
+    url = f"{stack.url}/api/sessions/{session_id}/download"
+    with urllib.request.urlopen(urllib.request.Request(url, headers=key)) as answer:
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.url).query)
+        assert answer.read(100)
+    found = [one for name, (one,) in query.items() if "sign" in name.lower()]
+    assert found
+    return [one for one in found if len(one) > 20]
 
 
 async def a_call(port: int) -> None:
@@ -162,9 +174,11 @@ async def test_nothing_of_it_is_in_any_log(
             lambda v: v.of_type("state")[-1]["state"] == "ready", within_s=40
         )
     await calling
+    secrets += await asyncio.to_thread(signed, stack, session["id"])
     with away(redis):
         await asyncio.to_thread(logged, stack, "health.down")
     again = await asyncio.to_thread(stack.new_session)
+    secrets.append(again["token"])
     await talk(again, voices.silence(0.5), name=urllib.parse.quote(NAME))
     with away(bucket):
         stack.api("POST", f"/sessions/{again['id']}/end")

@@ -4,6 +4,7 @@ master of it all. Nothing but PostgreSQL, Redis and a bucket is shared."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -14,9 +15,11 @@ import pytest
 from moto_server import moto_server
 from postgres import postgres_server
 from speech import voices
-from stack import Stack, redis_server, wait_for
+from stack import Stack, free_port, listens, redis_server, wait_for
 from talk import RATE, reading, talk, word_errors, words_of
 from test_recording import found_at, recordings, the_master
+
+from bot.phone.caller import Caller
 
 # Four talk in real time, and stand within milliseconds of each other.
 pytestmark = pytest.mark.alone
@@ -40,7 +43,7 @@ def hosts() -> Iterator[tuple[Stack, Stack]]:
             "S3_SECRET_ACCESS_KEY": "secret",
             "RECORDING_CHUNK_S": "2",
         }
-        # No bot, and so no reaper that would ring again: each host is rung once.
+        # No bot yet, and so no reaper that would ring again: each host is rung once.
         one = Stack(programs=("web", "stt", "media"), **shared)
         one.manage("prepare")
         parts.enter_context(one)
@@ -105,5 +108,46 @@ async def test_one_session_lives_on_two_machines(hosts: tuple[Stack, Stack]) -> 
     assert all(row["state"] == "stored" for row in rows)
     assert [row["tier"] for row in rows].count("fragment") == len(PEOPLE)
     for host in hosts:  # each clears its own, whichever of them was done first
+        wait_for("an empty spool", partial(is_clear, host), within_s=20)
+    assert "agree" in one.manage("reconcile", "--dry-run")
+
+
+async def test_a_caller_on_one_machine_and_a_browser_on_the_other_are_in_one_session(
+    hosts: tuple[Stack, Stack],
+) -> None:
+    one, other = hosts
+    port = free_port()
+    other.start("bot", AUDIOSOCKET_PORT=str(port), TTS="none")
+    await asyncio.to_thread(wait_for, "the phone", partial(listens, port), within_s=30)
+    phrases = voices.unseen_phrases(2, seed=5, min_words=3)
+    said = [voices.speak_phrases([phrase], pause_s=0.1) for phrase in phrases]
+    caller = Caller("127.0.0.1", port)
+    await caller.connect()
+    await caller.wait(1.0)
+    (found,) = one.api("GET", "/sessions?state=active")["items"]
+    session = one.api("GET", f"/sessions/{found['id']}")
+    before = len(said[0]) + RATE
+    track = np.concatenate([np.zeros(before, np.int16), said[1]])
+
+    async def calls() -> float:
+        began_at = time.time()
+        await caller.say(said[0][::2], RATE // 2)
+        await caller.wait(1.0 + len(said[1]) / RATE + 2.0)
+        return began_at
+
+    async with reading(session) as viewer:
+        began_at, sent = await asyncio.gather(calls(), talk(session, track, name="Ben"))
+        await viewer.until(lambda v: len(v.lines) >= 2, within_s=60)
+    sound = await asyncio.to_thread(the_master, one, session["id"])
+    heard = {line["name"]: line["text"] for line in viewer.lines}
+    for name, phrase in zip(("Caller", "Ben"), phrases, strict=True):
+        wrong = word_errors(words_of(phrase), words_of(heard[name]))
+        assert wrong <= 0.34 * len(phrase.split()), (name, phrase, heard[name])
+    (first, alike), (second, alike_too) = (found_at(sound, piece) for piece in said)
+    assert min(alike, alike_too) > 0.5
+    moved_s = (second - first) / RATE - (sent.began_at + before / RATE - began_at)
+    print(f"apart: {moved_s * 1000:+.1f} ms")
+    assert abs(moved_s) <= APART_S
+    for host in hosts:
         wait_for("an empty spool", partial(is_clear, host), within_s=20)
     assert "agree" in one.manage("reconcile", "--dry-run")

@@ -24,6 +24,8 @@ LOOK_S = 0.25
 SYNC_S = 0.5
 """From one sync's beginning to the next one's. A power cut takes what came since the
 last that is complete: the promise is one second, and the sync itself takes time."""
+TRIM_S = 60.0
+"""From one giving back of memory to the next."""
 AT_ONCE = 8
 """Syncs at a time: a disk puts them together (ext4: 300 in 0.2 s, 0.7 s one by one)."""
 
@@ -73,6 +75,7 @@ class Desk:
 
     def _work(self) -> None:
         realtime.stand_back()
+        trimmed_at = self._clock()
         while not self._is_over("recordings"):
             self._news.wait(LOOK_S)
             self._news.clear()
@@ -82,6 +85,9 @@ class Desk:
                     with self._lock:
                         self._workers.remove(worker)
             measures.ENCODER_LAG.set(self._clock() - began)
+            if began - trimmed_at > TRIM_S:
+                realtime.trim()
+                trimmed_at = began
         measures.ENCODER_LAG.set(0.0)
 
     def _sync(self) -> None:

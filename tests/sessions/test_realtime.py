@@ -8,10 +8,10 @@ import threading
 from collections.abc import Mapping
 
 import pytest
-from scene import eventually
+from scene import Clock, eventually
 
 from sessions import realtime
-from sessions.capture.desk import Desk
+from sessions.capture.desk import TRIM_S, Desk
 from transcripts.live import Room
 from transcripts.vad import EnergyVad, VadChoice
 
@@ -58,3 +58,30 @@ def test_where_it_is_forbidden_the_work_is_done_all_the_same(
 
     monkeypatch.setattr(realtime.os, "setpriority", forbidden)
     realtime.stand_back()
+
+
+async def test_memory_is_given_back_once_a_minute_while_there_is_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, trims = Clock(), []
+    monkeypatch.setattr(realtime, "trim", lambda: trims.append(clock.now))
+    monkeypatch.setattr("sessions.capture.desk.LOOK_S", 0.001)
+
+    class Working(Noting):
+        left = 7
+
+        def work(self) -> bool:
+            clock.passes(TRIM_S / 3)
+            self.left -= 1
+            return self.left > 0
+
+    worker = Working()
+    Desk(clock).put(worker)
+    await eventually(lambda: not worker.left)
+    assert len(trims) == 1
+
+
+def test_to_give_back_what_is_free_harms_nobody() -> None:
+    kept = [bytes(1000) for _ in range(10_000)][::100]
+    realtime.trim()
+    assert all(len(one) == 1000 for one in kept)
