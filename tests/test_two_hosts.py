@@ -16,7 +16,7 @@ from moto_server import moto_server
 from postgres import postgres_server
 from speech import voices
 from stack import Stack, free_port, listens, redis_server, wait_for
-from talk import RATE, reading, talk, word_errors, words_of
+from talk import FRAME_S, RATE, Microphone, reading, talk, word_errors, words_of
 from test_recording import found_at, recordings, the_master
 
 from bot.phone.caller import Caller
@@ -25,6 +25,8 @@ from bot.phone.caller import Caller
 pytestmark = pytest.mark.alone
 
 APART_S = 0.02
+LEAD_S = 3.0
+"""Of silence: who calls is there before who comes by the page."""
 PEOPLE = ("Ada", "Ben", "Cleo", "Dan")
 """Every other one on the second machine."""
 
@@ -123,29 +125,40 @@ async def test_a_caller_on_one_machine_and_a_browser_on_the_other_are_in_one_ses
     said = [voices.speak_phrases([phrase], pause_s=0.1) for phrase in phrases]
     caller = Caller("127.0.0.1", port)
     await caller.connect()
-    await caller.wait(1.0)
-    (found,) = one.api("GET", "/sessions?state=active")["items"]
-    session = one.api("GET", f"/sessions/{found['id']}")
-    before = len(said[0]) + RATE
-    track = np.concatenate([np.zeros(before, np.int16), said[1]])
+    quiet = [np.zeros(round(seconds * RATE), np.int16) for seconds in (LEAD_S, 1.0)]
+    track = np.concatenate([quiet[0], np.zeros_like(said[0]), quiet[1], said[1]])
 
     async def calls() -> float:
         began_at = time.time()
-        await caller.say(said[0][::2], RATE // 2)
-        await caller.wait(1.0 + len(said[1]) / RATE + 2.0)
+        whole = np.concatenate([quiet[0], said[0], *quiet, said[1], quiet[1]])
+        await caller.say(whole[::2], RATE // 2)
+        return began_at - FRAME_S  # it sends a frame when that begins, not ends
+
+    async def speaks() -> float:
+        began_at = time.time()
+        await Microphone(session["audio_url"], track).speak()
         return began_at
 
+    def running() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = one.api("GET", "/sessions?state=active")["items"]
+        return found
+
+    calling = asyncio.create_task(calls())
+    await asyncio.to_thread(wait_for, "the call", running, within_s=10)
+    (found,) = await asyncio.to_thread(running)
+    session = await asyncio.to_thread(one.api, "GET", f"/sessions/{found['id']}")
     async with reading(session) as viewer:
-        began_at, sent = await asyncio.gather(calls(), talk(session, track, name="Ben"))
+        began_at, spoke_at = await asyncio.gather(calling, speaks())
         await viewer.until(lambda v: len(v.lines) >= 2, within_s=60)
     sound = await asyncio.to_thread(the_master, one, session["id"])
     heard = {line["name"]: line["text"] for line in viewer.lines}
-    for name, phrase in zip(("Caller", "Ben"), phrases, strict=True):
+    for name, phrase in zip(("Caller", "Alice"), phrases, strict=True):
         wrong = word_errors(words_of(phrase), words_of(heard[name]))
         assert wrong <= 0.34 * len(phrase.split()), (name, phrase, heard[name])
     (first, alike), (second, alike_too) = (found_at(sound, piece) for piece in said)
     assert min(alike, alike_too) > 0.5
-    moved_s = (second - first) / RATE - (sent.began_at + before / RATE - began_at)
+    apart_s = spoke_at - began_at + (len(said[0]) + RATE) / RATE
+    moved_s = (second - first) / RATE - apart_s
     print(f"apart: {moved_s * 1000:+.1f} ms")
     assert abs(moved_s) <= APART_S
     for host in hosts:
