@@ -261,6 +261,13 @@ def test_a_line_that_nobody_said_is_seen(track: Track) -> None:
     assert found.invented[0].endswith("16.0 s: hello team")
 
 
+def test_a_line_of_a_phrase_that_is_not_found_is_not_nobodys(track: Track) -> None:
+    found = judged(track, [take(track.script.pcm)], [])
+    found.at[100:150] = np.nan
+    read_lines(found, [line("hello", 100, 125), line("hello team", 300, 350)])
+    assert len(found.invented) == 1
+
+
 def test_every_kind_of_fault_is_tried() -> None:
     """Those of the issue: what a run draws from."""
     names = "web-a", "web-b", "phone-a", "phone-b", "discord", "stt", "media"

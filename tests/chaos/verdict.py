@@ -369,11 +369,14 @@ def read_lines(found: Found, lines: list[dict[str, Any]]) -> None:
 
 
 def _spoken(found: Found) -> Iterator[tuple[float, float]]:
-    """Where on the timeline there is anything of each phrase."""
-    script = found.track.script
+    """Where on the timeline each phrase was said, whatever was received of it."""
+    script, captured = found.track.script, found.track.captured * TIMELINE
+    captured = captured[: len(found.at)]
+    zero = np.nanmedian(found.at - captured)
     for phrase in script.phrases:
-        at = found.at[phrase.begin // script.frame : phrase.end // script.frame]
-        if not np.isnan(at).all():
+        frames = slice(phrase.begin // script.frame, phrase.end // script.frame)
+        at = captured[frames] + zero
+        if len(at) and not np.isnan(at).all():
             yield float(np.nanmin(at)), float(np.nanmax(at)) + TIMELINE * FRAME_S
 
 
