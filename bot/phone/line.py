@@ -303,10 +303,12 @@ class Line(asyncio.BufferedProtocol):
 
     def _count_others(self, messages: list[Message]) -> None:
         """Who sends much that is no sound is read no further for a while."""
-        keys = sum(isinstance(one, Digit) for one in messages)
-        sounds = sum(isinstance(one, Audio) for one in messages)
-        empty, self._empty = self._decoder.empty - self._empty, self._decoder.empty
-        if others := len(messages) - sounds + empty + (KEY - 1) * keys:
+        others: float = self._decoder.empty - self._empty
+        self._empty = self._decoder.empty
+        for message in messages:
+            if not isinstance(message, Audio):
+                others += KEY if isinstance(message, Digit) else 1
+        if others:
             now = asyncio.get_running_loop().time()
             if pause_s := self._intake.other(others, now=now):
                 self._pause(pause_s)

@@ -137,6 +137,16 @@ def open_socket() -> tuple[Socket, Transport]:
     return made, transport
 
 
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What the reactor was asked to do later."""
+    asked: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        sockets.reactor, "callLater", lambda _, work: asked.append(work)
+    )
+    return asked
+
+
 def test_who_never_reads_is_cut_off_in_the_end() -> None:
     made, transport = open_socket()
     cut: list[bool] = []
@@ -176,12 +186,8 @@ def test_of_many_who_read_nothing_those_go_who_have_read_the_least(
 
 
 def test_a_client_with_large_messages_is_read_only_until_they_are_many_bytes(
-    monkeypatch: pytest.MonkeyPatch,
+    later: list[Callable[[], None]],
 ) -> None:
-    later: list[Callable[[], None]] = []
-    monkeypatch.setattr(
-        sockets.reactor, "callLater", lambda _, work: later.append(work)
-    )
     made, transport = open_socket()
     large = bytes(sockets.WAITING_MAX_BYTES // 4)
     for _ in range(4):
@@ -217,12 +223,8 @@ async def test_a_message_that_never_ends_is_not_waited_for(stack: Stack) -> None
 
 
 def test_a_client_is_read_only_as_fast_as_it_is_handled(
-    monkeypatch: pytest.MonkeyPatch,
+    later: list[Callable[[], None]],
 ) -> None:
-    later: list[Callable[[], None]] = []
-    monkeypatch.setattr(
-        sockets.reactor, "callLater", lambda _, work: later.append(work)
-    )
     made, transport = open_socket()
     for _ in range(sockets.WAITING_MAX):
         assert transport.reads
