@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from django.conf import settings
 
-from sessions.allowance import Allowance
+from sessions.allowance import Allowance, Kept
 from sessions.errors import VoiceError
 from sessions.networks import network
 
 ENTRIES_PER_S = 10.0
 """Whoever is behind one address may come again all at once, and then so fast: each time
 costs rows that everybody else reads."""
-ADDRESSES_KEPT = 10_000
-"""Of so many it is known how often they came."""
 
 
 class CrowdedError(VoiceError):
@@ -37,15 +35,16 @@ class Crowd:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inside: Counter[str] = Counter()
-        self._came: OrderedDict[str, Allowance] = OrderedDict()
+        self._came = Kept(_entries)
         self._clock = clock
 
     def check(self, address: str) -> None:
         """Whether one more may come, who comes now. Raises CrowdedError."""
         most = settings.CONNECTIONS_PER_ADDRESS
         if address and most:
-            came = self._entries(network(address), most)
-            if self.count(address) >= most or not came.take(1, now=self._clock()):
+            now = self._clock()
+            came = self._came.of(network(address), now=now)
+            if self.count(address) >= most or not came.take(1, now=now):
                 raise CrowdedError
 
     @contextlib.contextmanager
@@ -60,16 +59,12 @@ class Crowd:
             if not self._inside[one]:
                 del self._inside[one]
 
-    def _entries(self, one: str, most: int) -> Allowance:
-        if one not in self._came:
-            self._came[one] = Allowance(ENTRIES_PER_S, 2 * most)
-            if len(self._came) > ADDRESSES_KEPT:
-                self._came.popitem(last=False)
-        self._came.move_to_end(one)
-        return self._came[one]
-
     def count(self, address: str) -> int:
         return self._inside[network(address)]
+
+
+def _entries() -> Allowance:
+    return Allowance(ENTRIES_PER_S, 2 * settings.CONNECTIONS_PER_ADDRESS)
 
 
 crowd = Crowd()

@@ -10,19 +10,15 @@ Of this process: who reaches several of them has as many allowances.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from django.conf import settings
 
-from sessions.allowance import Allowance
+from sessions.allowance import REFILL_S, Allowance, Kept
 from sessions.background import PerLoop
 from sessions.errors import VoiceError
 from sessions.wire import WireError
-
-V = TypeVar("V")
 
 PACE = 1.05
 """Seconds of sound in a second: clocks differ, and what waited is caught up."""
@@ -34,11 +30,6 @@ MESSAGES_BURST = 4_000.0
 TOGETHER = 60
 """So many may be ahead of time as far as one may be: all who stand behind one address,
 or are in one session, and come back at once."""
-REFILL_S = 900.0
-"""Until they may do it again; and until as many new streams as may be in one session
-may come to it once more, from one address."""
-KEPT_MOST = 50_000
-"""More are not remembered: some 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +40,6 @@ class Speaker:
     session_id: int
     key: str
     address: str
-
-
-class Kept(Generic[V]):
-    """What is made for each key when it is first asked for, and forgotten when it was
-    not for `REFILL_S`: by then it is as good as new. Or, first those who were quiet the
-    longest, when there are more than `KEPT_MOST`."""
-
-    def __init__(self, make: Callable[[], V]) -> None:
-        self._make = make
-        self._made: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
-
-    def of(self, key: Hashable, *, now: float) -> V:
-        _, value = self._made.pop(key, (now, None))
-        value = self._make() if value is None else value
-        self._made[key] = now, value
-        while len(self._made) > KEPT_MOST or self._is_old(now):
-            self._made.popitem(last=False)
-        return value
-
-    def knows(self, key: Hashable) -> bool:
-        return key in self._made
-
-    def __len__(self) -> int:
-        return len(self._made)
-
-    def _is_old(self, now: float) -> bool:
-        asked, _ = next(iter(self._made.values()))
-        return now - asked > REFILL_S
 
 
 class Stream:

@@ -156,7 +156,7 @@ def test_small_messages_are_counted_over_all_connections(door: Door) -> None:
 def test_what_is_remembered_has_a_bound(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "KEPT_MOST", 100)
+    monkeypatch.setattr("sessions.allowance.KEPT_MOST", 100)
     for n in range(1000):
         door.comes(somebody(n, session=n, address=f"2001:db8::{n:x}"))
         door.sends(somebody(n, session=n, address=f"2001:db8::{n:x}"), 10)
